@@ -1,0 +1,62 @@
+"""Skyshade shows any sky map and any source catalogue at any zoom."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skyshade.app.view import Viewer, view
+    from skyshade.errors import SkyshadeError
+    from skyshade.geometry.grids import GRIDS, TileGrid
+    from skyshade.loaders.api import open_catalog, open_map, open_maps
+    from skyshade.shaders.shader import Shader
+    from skyshade.types import Extent, Image, Tile, Window
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Extent": "skyshade.types",
+    "GRIDS": "skyshade.geometry.grids",
+    "Image": "skyshade.types",
+    "Shader": "skyshade.shaders.shader",
+    "SkyshadeError": "skyshade.errors",
+    "Tile": "skyshade.types",
+    "TileGrid": "skyshade.geometry.grids",
+    "Viewer": "skyshade.app.view",
+    "Window": "skyshade.types",
+    "open_catalog": "skyshade.loaders.api",
+    "open_map": "skyshade.loaders.api",
+    "open_maps": "skyshade.loaders.api",
+    "view": "skyshade.app.view",
+}
+
+__all__ = [
+    "GRIDS",
+    "Extent",
+    "Image",
+    "Shader",
+    "SkyshadeError",
+    "Tile",
+    "TileGrid",
+    "Viewer",
+    "Window",
+    "__version__",
+    "open_catalog",
+    "open_map",
+    "open_maps",
+    "view",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    msg = f"module 'skyshade' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""Every numba function of the project and its numpy twin."""

@@ -1,0 +1,162 @@
+"""The narrow seams between the rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from skyshade.types.lattice import AnyArray, FloatArray, Window
+from skyshade.types.values import Aggregate, Image, LayerInfo, Statistics
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class Layer(Protocol):
+    """Data that can be aggregated on any window of its plane."""
+
+    @property
+    def info(self) -> LayerInfo:
+        """Static description."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the numbers change: data, selection and engine."""
+        ...
+
+    def compute(self, window: Window) -> Aggregate:
+        """Return the numbers on `window`."""
+        ...
+
+    def aggregate(self, window: Window, *, exact: bool = False) -> xr.DataArray:
+        """Return the numbers on `window` as a DataArray; `exact` waits for the best quality."""
+        ...
+
+    def select(
+        self,
+        *,
+        reduction: object = None,
+        column: str | None = None,
+        where: str | None = None,
+        plane: str | None = None,
+        time: str | None = None,
+    ) -> Layer:
+        """Return the layer that shows other numbers of the same data."""
+        ...
+
+    def statistics(self) -> Statistics:
+        """Return statistics of the layer's values (computed once, then kept)."""
+        ...
+
+    def scale(self) -> float:
+        """Return the power of two that value tiles are divided by."""
+        ...
+
+    def value(self, ra: float, dec: float) -> float | None:
+        """Return the value at an ICRS position in degrees; None where there is none."""
+        ...
+
+
+class Shader(Protocol):
+    """Colours an aggregate."""
+
+    def __call__(self, aggregate: Aggregate) -> Image:
+        """Return the coloured window."""
+        ...
+
+
+class PixelReader(Protocol):
+    """Bounded access to the pixels of one two-dimensional image."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx) of the image."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of what `read` returns: float32 or float64, native byte order."""
+        ...
+
+    def version(self) -> str:
+        """Return a short text that changes when the pixels change."""
+        ...
+
+    def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> AnyArray:
+        """Return pixels ``[y0:y1:step, x0:x1:step]``; missing pixels are NaN.
+
+        The array is fresh or read-only shared; never a view of a file that may change.
+        """
+        ...
+
+
+class PointTable(Protocol):
+    """A catalogue: positions at once, other columns when asked for."""
+
+    @property
+    def name(self) -> str:
+        """File stem or the user's name."""
+        ...
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """All columns of the original table, in its order."""
+        ...
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Units of the columns that have any."""
+        ...
+
+    @property
+    def guess(self) -> str:
+        """How the coordinates were found, e.g. ``"ra, dec from RADeg, decDeg (deg)"``."""
+        ...
+
+    @property
+    def frame(self) -> str:
+        """Frame of the stored coordinates; `positions` gives ICRS whatever it is."""
+        ...
+
+    def version(self) -> str:
+        """Return a short text that changes when the rows change."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        ...
+
+    def positions(self) -> tuple[FloatArray, FloatArray]:
+        """Return ICRS ra (0..360) and dec in degrees, shape (rows,); NaN where not valid."""
+        ...
+
+    def column(self, name: str) -> AnyArray:
+        """Return one column, shape (rows,); numbers, or objects/str for text; nulls NaN or None."""
+        ...
+
+
+class TileStore(Protocol):
+    """Where encoded tiles go."""
+
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Store `data` under `key`, replacing what was there."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Return the bytes of `key`; KeyError when there are none."""
+        ...
+
+    def list(self, prefix: str = "") -> Sequence[str]:
+        """Return the keys that begin with `prefix`, sorted."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove `key`; no error when it is not there."""
+        ...
+
+    def close(self) -> None:
+        """Release connections."""
+        ...

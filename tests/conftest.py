@@ -1,0 +1,28 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with real/ and bad/ data; skips on a user's machine, fails in CI when it is absent."""
+    folder = Path(os.environ.get("SKYSHADE_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if (folder / "real").is_dir():
+        return folder
+    message = f"test data not found at {folder} (set SKYSHADE_TEST_DATA)"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def demo_data() -> Path:
+    """Folder of the demo data in the package."""
+    return ROOT / "skyshade" / "data"

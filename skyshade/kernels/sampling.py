@@ -1,0 +1,151 @@
+"""Pixel coordinates of a window from control points, and sampling of a box of pixels.
+
+``limits = (scale, right, top)``: coordinates of the base image within -0.5..right and -0.5..top lie
+on it; ``(coordinate + 0.5) * scale - 0.5`` is the position on the level that the box is cut from.
+``place = (x, y, period)``: level column and row of the box's first pixel, and the columns of one
+turn (0: not cyclic). In a cyclic map the box may begin before column 0 or run past the last one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skyshade.kernels.dispatch import kernel
+from skyshade.types import AnyArray, FloatArray, IntArray
+
+Pixels = NDArray[np.float32]
+_SAMPLE = (
+    "void(float32[:,::1], float64[:,::1], float64[:,::1], float64[::1], int64[::1], float32[:,::1])"
+)
+
+
+@kernel(
+    "void(float64[:,:,::1], float64[:,:,::1], int64[:,::1], int64, float64,"
+    " float64[:,::1], float64[:,::1])"
+)
+def fill_cells(
+    nodes_x: FloatArray,
+    nodes_y: FloatArray,
+    corners: IntArray,
+    step: int,
+    period: float,
+    out_x: FloatArray,
+    out_y: FloatArray,
+) -> None:
+    """Fill square cells with coordinates that are bilinear between exact nodes.
+
+    Parameters
+    ----------
+    nodes_x, nodes_y : ndarray of float64, shape (n, m + 1, m + 1)
+        Coordinates at the corners of the m x m parts of every cell.
+    corners : ndarray of int64, shape (n, 2)
+        (row, column) of a cell's first pixel in `out_x`.
+    step : int
+        Pixels along a part; pixel centres lie half a pixel from the nodes.
+    period : float
+        Of x; 0 when it has none. Results lie in -0.5 <= x < period - 0.5.
+    out_x, out_y : ndarray of float64, shape (h, w)
+        Written where there are cells.
+    """
+    m = nodes_x.shape[1] - 1
+    side = np.arange(m * step)
+    part, f = side // step, (side % step + 0.5) / step
+    rows = corners[:, 0, None, None] + side[:, None]
+    cols = corners[:, 1, None, None] + side
+    x = nodes_x
+    if period > 0.0:
+        x = nodes_x - period * np.round((nodes_x - nodes_x[:, :1, :1]) / period)
+    filled = _between(x, part, f)
+    if period > 0.0:
+        filled -= period * np.floor((filled + 0.5) / period)
+    out_x[rows, cols] = filled
+    out_y[rows, cols] = _between(nodes_y, part, f)
+
+
+def _between(nodes: FloatArray, part: AnyArray, f: FloatArray) -> FloatArray:
+    upper, lower = nodes[:, part], nodes[:, part + 1]
+    left = upper + (lower - upper) * f[:, None]
+    found: FloatArray = left[:, :, part] + (left[:, :, part + 1] - left[:, :, part]) * f
+    return found
+
+
+@kernel("void(float64[:,::1], float64[:,::1], float64[::1], float64, float64[::1])")
+def span(x: FloatArray, y: FloatArray, limits: FloatArray, half: float, out: FloatArray) -> None:
+    """Write the bounding box of the coordinates that lie on the image.
+
+    Parameters
+    ----------
+    x, y : ndarray of float64, shape (h, w)
+    limits : ndarray of float64, shape (3,)
+    half : float
+        Where a cyclic image is cut in two.
+    out : ndarray of float64, shape (6,)
+        Lowest x, highest x, lowest y, highest y, lowest x of those >= `half`, highest x of those
+        below it. Infinite (lowest) and minus infinite (highest) when there are none.
+    """
+    on = (x >= -0.5) & (x <= limits[1]) & (y >= -0.5) & (y <= limits[2])
+    xs, ys = x[on], y[on]
+    high, low = xs[xs >= half], xs[xs < half]
+    out[0], out[1] = xs.min(initial=np.inf), xs.max(initial=-np.inf)
+    out[2], out[3] = ys.min(initial=np.inf), ys.max(initial=-np.inf)
+    out[4], out[5] = high.min(initial=np.inf), low.max(initial=-np.inf)
+
+
+@kernel(_SAMPLE)
+def bilinear(
+    box: Pixels, x: FloatArray, y: FloatArray, limits: FloatArray, place: IntArray, out: Pixels
+) -> None:
+    """Sample a box bilinearly; weights are renormalised where neighbours are missing.
+
+    Parameters
+    ----------
+    box : ndarray of float32, shape (bh, bw)
+        Pixels that are not finite are missing. At the image's edges pixels are repeated outwards.
+    x, y : ndarray of float64, shape (h, w)
+        Coordinates of the base image; what lies off the image or is NaN becomes NaN.
+    limits, place : ndarray
+        See the module.
+    out : ndarray of float32, shape (h, w)
+        Written; NaN where valid neighbours have less than half of the weight.
+    """
+    on = (x >= -0.5) & (x <= limits[1]) & (y >= -0.5) & (y <= limits[2])
+    u, v = _level(x, on, limits[0]), _level(y, on, limits[0])
+    i, j = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
+    fu, fv = u - i, v - j
+    i, j = _column(i, place), j - place[1]
+    total, weight = np.zeros(x.shape), np.zeros(x.shape)
+    for row, wv in ((j, 1.0 - fv), (j + 1, fv)):
+        for col, wu in ((i, 1.0 - fu), (i + 1, fu)):
+            value = _pick(box, row, col)
+            valid = np.isfinite(value)
+            total += np.where(valid, value, 0.0) * wu * wv
+            weight += np.where(valid, wu * wv, 0.0)
+    good = on & (weight >= 0.5)
+    out[...] = np.where(good, total / np.where(good, weight, 1.0), np.nan)
+
+
+@kernel(_SAMPLE)
+def nearest(
+    box: Pixels, x: FloatArray, y: FloatArray, limits: FloatArray, place: IntArray, out: Pixels
+) -> None:
+    """Sample the pixel of a box that holds each position; arguments as for `bilinear`."""
+    on = (x >= -0.5) & (x <= limits[1]) & (y >= -0.5) & (y <= limits[2])
+    i = np.floor((np.where(on, x, 0.0) + 0.5) * limits[0]).astype(np.int64)
+    j = np.floor((np.where(on, y, 0.0) + 0.5) * limits[0]).astype(np.int64)
+    value = _pick(box, j - place[1], _column(i, place))
+    out[...] = np.where(on & np.isfinite(value), value, np.nan)
+
+
+def _level(x: FloatArray, on: AnyArray, scale: float) -> FloatArray:
+    return (np.where(on, x, 0.0) + 0.5) * scale - 0.5
+
+
+def _column(i: IntArray, place: IntArray) -> IntArray:
+    i = i - place[0]
+    return np.where(i < 0, i + place[2], i)
+
+
+def _pick(box: Pixels, row: IntArray, col: IntArray) -> FloatArray:
+    bh, bw = box.shape
+    return box[np.clip(row, 0, bh - 1), np.clip(col, 0, bw - 1)].astype(np.float64)

@@ -1,0 +1,105 @@
+"""WCS of many kinds, for tests of geometry and of maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from astropy.wcs import WCS, Sip
+
+Shape = tuple[int, int]
+
+
+def make_wcs(
+    code: str = "CAR",
+    crval: tuple[float, float] = (0.0, 0.0),
+    cdelt: tuple[float, float] = (-1.0, 1.0),
+    crpix: tuple[float, float] = (180.5, 90.5),
+    axes: str = "RA",
+    **more: Any,
+) -> WCS:
+    """Return a celestial WCS; `more` are attributes of its parameter block."""
+    lon, lat = {"RA": ("RA--", "DEC-"), "G": ("GLON", "GLAT"), "E": ("ELON", "ELAT")}[axes]
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = [f"{lon}-{code}", f"{lat}-{code}"]
+    wcs.wcs.crval, wcs.wcs.cdelt, wcs.wcs.crpix = crval, cdelt, crpix
+    for name, value in more.items():
+        setattr(wcs.wcs, name, value)
+    wcs.wcs.set()
+    return wcs
+
+
+def rotation(degrees: float) -> np.ndarray:
+    """Return a PC matrix."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[c, -s], [s, c]])
+
+
+def with_sip() -> WCS:
+    """Return a TAN-SIP WCS whose corners are off by some pixels."""
+    a, b = np.zeros((4, 4)), np.zeros((4, 4))
+    a[2, 0], a[1, 1], b[0, 2], b[3, 0] = 1e-5, -2e-5, 2e-5, 1e-8
+    wcs = make_wcs("TAN", (80, 30), (-0.001, 0.001), (500, 500))
+    wcs.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"]
+    wcs.sip = Sip(a, b, None, None, [500, 500])
+    wcs.wcs.set()
+    return wcs
+
+
+def cd_matrix() -> WCS:
+    """Return a rotated TAN WCS given by CD."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.crpix = ["RA---TAN", "DEC--TAN"], [150, 2], [300, 200]
+    wcs.wcs.cd = [[-0.003, 0.001], [0.001, 0.003]]
+    wcs.wcs.set()
+    return wcs
+
+
+def crota() -> WCS:
+    """Return a TAN WCS with CROTA2, as read from a header."""
+    cards = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 10.0, "CRVAL2": 85.0}
+    cards |= {"CDELT1": -0.01, "CDELT2": 0.01, "CRPIX1": 200.0, "CRPIX2": 150.0, "CROTA2": 30.0}
+    return WCS(cards, naxis=2)
+
+
+ALL: dict[str, tuple[WCS, Shape]] = {
+    "car": (make_wcs(), (180, 360)),
+    "car flipped": (make_wcs(cdelt=(1, -1)), (180, 360)),
+    "car x flipped": (make_wcs(cdelt=(1, 1), crval=(200, 0)), (180, 360)),
+    "car cut": (make_wcs(crval=(123, 0), cdelt=(-0.1, 0.1), crpix=(5000, 900)), (400, 1200)),
+    "car wide": (make_wcs(crval=(10, 0), cdelt=(-0.5, 0.5), crpix=(400, 180.5)), (360, 800)),
+    "car oblique": (make_wcs(crval=(20, 35), cdelt=(-0.1, 0.1), crpix=(300, 200)), (400, 600)),
+    "car rotated": (make_wcs(crval=(20, 0), cdelt=(-0.1, 0.1), pc=rotation(20)), (200, 300)),
+    "car galactic": (make_wcs(axes="G", cdelt=(-0.5, 0.5), crpix=(360.5, 180.5)), (360, 720)),
+    "car ecliptic": (make_wcs(axes="E", cdelt=(-0.5, 0.5), crpix=(360.5, 180.5)), (360, 720)),
+    "cea fk5": (
+        make_wcs("CEA", cdelt=(-0.2, 0.2), crpix=(900.5, 250), radesys="FK5", equinox=2000.0),
+        (500, 1800),
+    ),
+    "mer": (make_wcs("MER", cdelt=(-0.2, 0.2), crpix=(900.5, 500)), (1000, 1800)),
+    "tan": (make_wcs("TAN", (359.9, 60), (-0.01, 0.01), (500, 500)), (1000, 1000)),
+    "tan pole": (make_wcs("TAN", (10, 90), (-0.05, 0.05), (500, 500)), (1000, 1000)),
+    "tan turned": (
+        make_wcs("TAN", (180.1, -20), (-0.01, 0.01), (500, 500), pc=rotation(40)),
+        (1000, 1000),
+    ),
+    "tan tiny": (make_wcs("TAN", (266, -29), (-1e-5, 1e-5), (300, 300)), (600, 600)),
+    "tan cd": (cd_matrix(), (400, 600)),
+    "tan crota": (crota(), (300, 400)),
+    "tan sip": (with_sip(), (1000, 1000)),
+    "tan fk4": (
+        make_wcs("TAN", (266, -29), (-0.01, 0.01), (300, 300), radesys="FK4", equinox=1950.0),
+        (600, 600),
+    ),
+    "sin": (make_wcs("SIN", (100, -40), (-0.1, 0.1), (600, 600)), (1200, 1200)),
+    "zea": (make_wcs("ZEA", (0, 90), (-0.15, 0.15), (1000, 1000)), (2000, 2000)),
+    "arc": (make_wcs("ARC", (300, 10), (-0.15, 0.15), (1200, 1200)), (2400, 2400)),
+    "stg": (make_wcs("STG", (30, -80), (-0.05, 0.05), (600, 600)), (1200, 1200)),
+    "ait galactic": (make_wcs("AIT", axes="G", cdelt=(-0.3, 0.3), crpix=(600, 300)), (600, 1200)),
+    "mol": (make_wcs("MOL", (90, 0), cdelt=(-0.3, 0.3), crpix=(600, 300)), (600, 1200)),
+    "sfl": (make_wcs("SFL", cdelt=(-0.3, 0.3), crpix=(600, 300)), (600, 1200)),
+    "swapped": (
+        make_wcs("TAN", (60, 200), (0.01, 0.01), (500, 500), ctype=["DEC--TAN", "RA---TAN"]),
+        (1000, 1000),
+    ),
+}

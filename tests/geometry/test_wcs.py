@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from astropy.wcs import WCS
+
+from skyshade.errors import InputError
+from skyshade.geometry.wcs import PixelMap, check_celestial, fingerprint, separation
+from tests.geometry.skies import ALL, make_wcs, with_sip
+
+
+def pixels_of(name: str, n: int = 200) -> tuple[PixelMap, np.ndarray, np.ndarray]:
+    wcs, (ny, nx) = ALL[name]
+    rng = np.random.default_rng(3)
+    return PixelMap(wcs, (ny, nx)), rng.uniform(-0.5, nx - 0.5, n), rng.uniform(-0.5, ny - 0.5, n)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_sound_wcs_pass(name: str) -> None:
+    check_celestial(*ALL[name])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_sky_to_pixel_to_sky(name: str) -> None:
+    """Law 5: sky -> pixel -> sky returns to 1e-9 degrees."""
+    pixels, x, y = pixels_of(name)
+    ra, dec = pixels.pixel_to_sky(x, y)
+    shown = np.isfinite(ra)
+    assert shown.any()
+    back_x, back_y = pixels.sky_to_pixel(ra[shown], dec[shown])
+    assert separation(ra[shown], dec[shown], *pixels.pixel_to_sky(back_x, back_y)).max() < 1e-9
+    same = np.abs(back_x - x[shown])
+    if pixels.period:  # a map wider than a turn shows some places twice
+        same = np.minimum(same, np.abs(same - pixels.period))
+    assert same.max() < 1e-6
+    assert np.abs(back_y - y[shown]).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if "fk4" not in n])
+def test_agrees_with_astropy(name: str) -> None:
+    """The pixel of every position agrees with astropy's high-level WCS (SkyCoord) interface."""
+    if "ecliptic" in name:
+        pytest.skip("astropy takes ELON/ELAT for ICRS")
+    pixels, x, y = pixels_of(name, 20)
+    ra, dec = pixels.pixel_to_sky(x, y)
+    wcs, _ = ALL[name]
+    if pixels.period:  # astropy's longitudes end at native +-180 degrees
+        x = x - pixels.period * np.round((x + 1 - wcs.wcs.crpix[0]) / pixels.period)
+    sky = wcs.pixel_to_world(x, y).icrs
+    shown = np.isfinite(ra) & np.isfinite(sky.ra.deg)
+    assert shown.any()
+    away = separation(ra[shown], dec[shown], sky.ra.deg[shown], sky.dec.deg[shown])
+    assert away.max() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("code", "limit"), [("TAN", 90.0), ("SIN", 90.0), ("STG", 180.0), ("ARC", 180.0)]
+)
+def test_only_the_true_side_is_shown(code: str, limit: float) -> None:
+    pixels = PixelMap(make_wcs(code, (0, 0), (-0.1, 0.1), (100, 100)), (200, 200))
+    dec = np.arange(-89.0, 90.0, 2.0)
+    ra, dec = np.meshgrid(np.arange(1.0, 360.0, 2.0), dec)
+    x, _ = pixels.sky_to_pixel(ra, dec)
+    angle = separation(ra, dec, 0.0, 0.0)
+    np.testing.assert_array_equal(np.isfinite(x), angle < limit)
+
+
+def test_distorted_maps_are_not_found_on_the_far_side() -> None:
+    pixels = PixelMap(with_sip(), (1000, 1000))
+    ra, dec = np.meshgrid(np.arange(0.0, 360.0, 3.0), np.arange(-90.0, 91.0, 3.0))
+    inside = pixels.inside(*pixels.sky_to_pixel(ra, dec))
+    assert separation(ra[inside], dec[inside], 80.0, 30.0).max(initial=0.0) < 1.0
+
+
+@pytest.mark.parametrize("name", ["car", "car cut", "car wide", "cea fk5", "mer"])
+def test_cylindrical_maps_are_found_across_the_cut(name: str) -> None:
+    wcs, shape = ALL[name]
+    pixels = PixelMap(wcs, shape)
+    assert pixels.period == pytest.approx(360.0 / abs(wcs.wcs.cdelt[0]))
+    x, _ = pixels.sky_to_pixel(np.linspace(0.0, 360.0, 400), np.zeros(400))
+    assert np.all((x >= -0.5) & (x < pixels.period - 0.5))
+
+
+def test_a_cyp_map_has_the_period_of_its_lambda() -> None:
+    wcs = make_wcs("CYP", cdelt=(-1.0, 1.0))
+    wcs.wcs.set_pv([(2, 1, 1.0), (2, 2, 0.5)])
+    wcs.wcs.set()
+    assert PixelMap(wcs, (180, 180)).period == pytest.approx(180.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"crval": [np.nan, 0]}, "CRVAL is not finite: nan, 0"),
+        ({"crpix": [np.inf, 0]}, "CRPIX is not finite"),
+        ({"cdelt": [0, 0]}, "singular"),
+        ({"cdelt": [np.nan, 1]}, "not finite|singular"),
+        ({"pc": [[1, 1], [1, 1]]}, "singular"),
+        ({"ctype": ["RA---XYZ", "DEC--XYZ"]}, "Unrecognized projection code"),
+        ({"ctype": ["WAVE", "DEC--CAR"]}, "Unmatched celestial axes"),
+        ({"ctype": ["RA", "DEC"]}, "no projection"),
+        ({"ctype": ["", ""]}, "no two celestial axes"),
+        ({"ctype": ["HPLN-TAN", "HPLT-TAN"]}, "'HPLN' is not a known sky frame"),
+        ({"ctype": ["RA---SIN", "DEC--SIN"], "crpix": [1e9, 1e9]}, "no pixel .* lies on the sky"),
+    ],
+)
+def test_broken_wcs_are_refused_in_a_few_words(changes: dict[str, object], cause: str) -> None:
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.cdelt = ["RA---CAR", "DEC--CAR"], [-1, 1]
+    for name, value in changes.items():
+        setattr(wcs.wcs, name, value)
+    with pytest.raises(InputError, match=cause) as caught:
+        check_celestial(wcs, (100, 100))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) <= 160
+
+
+def test_other_shapes_and_axes_are_refused() -> None:
+    with pytest.raises(InputError, match=r"image shape \(0, 5\) is not allowed"):
+        check_celestial(make_wcs(), (0, 5))
+    with pytest.raises(InputError, match="the WCS has 3 axes"):
+        check_celestial(WCS(naxis=3), (5, 5))
+
+
+def test_resolution_is_the_side_of_a_pixel() -> None:
+    assert PixelMap(*ALL["car"]).resolution == pytest.approx(1.0)
+    assert PixelMap(*ALL["tan cd"]).resolution == pytest.approx(np.sqrt(1e-5), rel=1e-4)
+    far = make_wcs("TAN", (0, 0), (-0.01, 0.01), (-5000, 500))  # 45 degrees off its centre
+    assert PixelMap(far, (1000, 1000)).resolution == pytest.approx(0.01 * 2**-0.75, rel=0.2)
+
+
+def test_threads_may_share_a_map() -> None:
+    pixels, x, y = pixels_of("tan sip", 2000)
+    ra, dec = pixels.pixel_to_sky(x, y)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: pixels.sky_to_pixel(ra, dec), range(24)))
+    for back in found:
+        np.testing.assert_array_equal(back[0], found[0][0])
+    np.testing.assert_allclose(found[0][0], x, atol=1e-6)
+
+
+def test_fingerprint_follows_the_wcs() -> None:
+    prints = [fingerprint(wcs) for wcs, _ in ALL.values()]
+    assert len(set(prints)) == len(prints)
+    assert fingerprint(make_wcs()) == fingerprint(make_wcs())
+    other = with_sip()
+    other.sip = None
+    assert fingerprint(other) != fingerprint(with_sip())

@@ -1,0 +1,214 @@
+"""Open anything: `open_map`, `open_maps`, `open_catalog` for users, `load` for the rooms above."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from skyshade.errors import (
+    DataError,
+    InputError,
+    SkyshadeError,
+    UnknownNameError,
+    UnsupportedError,
+    one_line,
+)
+from skyshade.geometry.frames import split_frame
+from skyshade.loaders import csv_table, fits, json_list, parquet, refused
+from skyshade.loaders.frames import to_dask
+from skyshade.loaders.objects import load_object
+from skyshade.loaders.source import Loaded, Options, open_source
+from skyshade.loaders.tables import SkyTable
+from skyshade.loaders.xarrays import label, to_dataarray
+from skyshade.types import SkyImage
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+log = logging.getLogger("skyshade")
+
+# Each has sniff(head, uri) -> bool and open(source, options) -> Loaded; the first yes opens.
+LOADERS: tuple[ModuleType, ...] = (refused, fits, parquet, csv_table, json_list)
+
+
+def load(
+    item: Any,
+    *,
+    ra: str | None = None,
+    dec: str | None = None,
+    frame: str | None = None,
+    name: str | None = None,
+) -> Loaded:
+    """Return the images and tables of an item; only headers are read (packed files: unpacked).
+
+    Parameters
+    ----------
+    item : str, path or object
+        A file, a URI, or an object of another library (see `skyshade.loaders.objects`).
+    ra, dec : str, optional
+        Coordinate columns of catalogues; guessed by default.
+    frame : str, optional
+        Frame of these columns: ``"icrs"``, ``"galactic"`` ...
+    name : str, optional
+        Instead of the file's stem.
+
+    Raises
+    ------
+    DataError
+        Nothing of the item can be shown. One bad HDU beside good ones is in ``rejected`` instead.
+    InputError
+        `frame` is not known.
+    """
+    options = Options(ra or "", dec or "", frame or "", name or "")
+    if options.frame:
+        split_frame(options.frame)
+    label_ = Path(item).name if isinstance(item, str | os.PathLike) else type(item).__name__
+    try:
+        if isinstance(item, str | os.PathLike):
+            return _load_file(os.fspath(item), options)
+        return load_object(item, options)
+    except SkyshadeError:
+        raise
+    except Exception as error:
+        # The boundary to hostile files and foreign objects: the item is rejected, others go on.
+        log.warning("%s is rejected", one_line(label_), exc_info=True)
+        cause = f"cannot be read: {type(error).__name__}: {one_line(error, 120)}"
+        raise DataError(label_, cause) from error
+
+
+def open_map(
+    item: Any,
+    *,
+    hdu: str | int | None = None,
+    plane: str | None = None,
+    wcs: Any = None,
+    name: str | None = None,
+) -> xr.DataArray:
+    """Open one map as a lazy DataArray of dims (y, x), or (stokes, y, x) where there are planes.
+
+    Parameters
+    ----------
+    item : str, path or object
+        As for `load`.
+    hdu : str or int, optional
+        EXTNAME or number; by default the first image.
+    plane : str, optional
+        One plane only, e.g. ``"Q"``.
+    wcs : astropy.wcs.WCS, optional
+        For an array or DataArray that has none.
+    name : str, optional
+        Instead of the file's stem.
+
+    Returns
+    -------
+    xarray.DataArray
+        Backed by dask; y and x are pixel numbers; attrs: units, wcs, frame, header values.
+
+    Raises
+    ------
+    DataError
+        The item cannot be shown.
+    UnknownNameError
+        There is no such HDU or plane.
+    """
+    maps = _images(load(_with_wcs(item, wcs), name=name), item)
+    images = maps[0] if hdu is None else _pick(maps, hdu)
+    if plane is not None:
+        images = [i for i in images if i.plane == plane] or _no_plane(plane, images)
+    return to_dataarray(images)
+
+
+def open_maps(item: Any) -> dict[str, xr.DataArray]:
+    """Open all maps of a file or object; keys: the stem, with the HDU where there are several."""
+    found: dict[str, xr.DataArray] = {}
+    for images in _images(load(item), item):
+        key = base = label(images[0])
+        count = 1
+        while key in found:
+            count += 1
+            key = f"{base}-{count}"
+        found[key] = to_dataarray(images)
+    return found
+
+
+def open_catalog(
+    item: Any,
+    *,
+    ra: str | None = None,
+    dec: str | None = None,
+    frame: str | None = None,
+    name: str | None = None,
+) -> Any:
+    """Open a catalogue as a lazy dask DataFrame.
+
+    Parameters
+    ----------
+    item, ra, dec, frame, name
+        As for `load`.
+
+    Returns
+    -------
+    dask.dataframe.DataFrame
+        ra, dec (ICRS degrees, NaN where not valid), then the other columns;
+        ``attrs["guess"]`` says how the coordinates were found.
+
+    Raises
+    ------
+    DataError
+        The item cannot be read, or no coordinate columns are recognised (the message lists all).
+    """
+    tables = load(item, ra=ra, dec=dec, frame=frame, name=name).tables
+    if not tables:
+        raise UnsupportedError(_name(item), "holds no catalogue; try open_map")
+    table = tables[0]
+    if not isinstance(table, SkyTable):
+        raise UnsupportedError(_name(item), f"a table of kind {type(table).__name__}")
+    return to_dask(table)
+
+
+def _load_file(uri: str, options: Options) -> Loaded:
+    source = open_source(uri, options.name)
+    for loader in LOADERS:
+        if loader.sniff(source.head, source.name):
+            found: Loaded = loader.open(source, options)
+            return found
+    begin = one_line(source.head[:24].decode("ascii", "replace"))
+    cause = f"not FITS, Parquet, CSV or a JSON list of sources (begins with {begin!r})"
+    raise UnsupportedError(source.name, cause)
+
+
+def _with_wcs(item: Any, wcs: Any) -> Any:
+    if wcs is None:
+        return item
+    if isinstance(item, str | os.PathLike):
+        msg = f"wcs= is for arrays; {one_line(item)!r} is a file, whose own WCS is used"
+        raise InputError(msg)
+    return item.assign_attrs(wcs=wcs) if hasattr(item, "assign_attrs") else (item, wcs)
+
+
+def _images(loaded: Loaded, item: Any) -> list[list[SkyImage]]:
+    if not loaded.images:
+        raise UnsupportedError(_name(item), "holds no image; try open_catalog")
+    return loaded.images
+
+
+def _pick(maps: Iterable[list[SkyImage]], wanted: str | int) -> list[SkyImage]:
+    known = []
+    for images in maps:
+        names = [str(images[0].attrs.get(key, "")) for key in ("EXTNAME", "HDU")]
+        if str(wanted).lower() in [n.lower() for n in names if n]:
+            return images
+        known.append(" = ".join(n for n in names if n) or "0")
+    raise UnknownNameError("image HDU", wanted, known)
+
+
+def _no_plane(wanted: str, images: list[SkyImage]) -> list[SkyImage]:
+    raise UnknownNameError("plane", wanted, [i.plane for i in images if i.plane])
+
+
+def _name(item: Any) -> str:
+    return Path(item).name if isinstance(item, str | os.PathLike) else type(item).__name__

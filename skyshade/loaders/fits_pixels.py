@@ -1,0 +1,188 @@
+"""Pixels of an uncompressed FITS image by bounded reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from skyshade.errors import ChangedError
+from skyshade.storage import ByteFile, Stamp
+from skyshade.types import AnyArray
+
+_GAP = 8192  # bytes: copying this much costs about as much as one more system call
+_SPAN = 64 << 20  # bytes of one gapped read
+_UNSIGNED = {8: -128.0, 16: 32768.0, 32: 2147483648.0, 64: 9223372036854775808.0}
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """How stored numbers become values: ``BZERO + BSCALE * stored``, BLANK and Inf become NaN.
+
+    Parameters
+    ----------
+    bitpix : int
+    bscale, bzero : float
+    blank : int, optional
+        Stored integer that means "no value".
+    """
+
+    bitpix: int
+    bscale: float = 1.0
+    bzero: float = 0.0
+    blank: int | None = None
+
+    @cached_property
+    def stored(self) -> np.dtype[Any]:
+        """Type in the file: big-endian; one byte is unsigned."""
+        kind = "f" if self.bitpix < 0 else ("u" if self.bitpix == 8 else "i")
+        return np.dtype(f">{kind}{abs(self.bitpix) // 8}")
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values: float32 where that loses nothing that matters, else float64."""
+        wide = self.bitpix in (-64, 32, 64) or self._reach > _FLOAT32_MAX
+        return np.dtype(np.float64 if wide else np.float32)
+
+    @property
+    def _reach(self) -> float:
+        if self.bitpix < 0:
+            return 0.0  # cannot be known; overflow becomes NaN
+        return abs(self.bscale) * 2.0**self.bitpix + abs(self.bzero)
+
+    @property
+    def scaled(self) -> bool:
+        """Whether values differ from the stored numbers."""
+        return (self.bscale, self.bzero) != (1.0, 0.0)
+
+    @property
+    def integer(self) -> bool:
+        """Whether values are whole numbers: unscaled, or the convention for unsigned ones."""
+        plain = self.bscale == 1.0 and self.bzero in (0.0, _UNSIGNED.get(self.bitpix))
+        return self.bitpix > 0 and plain
+
+    def decode(self, stored: AnyArray) -> AnyArray:
+        """Return values of `stored` numbers as a fresh array of `dtype`."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.scaled:
+                values = (stored.astype(np.float64) * self.bscale + self.bzero).astype(self.dtype)
+            else:
+                values = stored.astype(self.dtype)
+        if self.blank is not None and self.bitpix > 0:
+            values[stored == self.blank] = np.nan
+        if self.bitpix < 0 or self.scaled:
+            infinite = np.isinf(values)
+            if infinite.any():
+                values[infinite] = np.nan
+        return values
+
+
+class FitsReader:
+    """A `PixelReader` of one plane of an uncompressed image; safe in many threads.
+
+    Full-width rows are one contiguous read, which is what an overview builder wants. A file that
+    changed since it was opened is read on with a new version if its header is still the same.
+
+    Parameters
+    ----------
+    file : ByteFile
+    header : tuple of int
+        First byte of the header, and of the HDU's data.
+    offset : int
+        First byte of the plane.
+    shape : tuple of int
+        (ny, nx).
+    pixels : PixelFormat
+    label : str
+        Told apart from other planes of the file in `version`.
+    """
+
+    def __init__(
+        self,
+        file: ByteFile,
+        header: tuple[int, int],
+        offset: int,
+        shape: tuple[int, int],
+        pixels: PixelFormat,
+        label: str = "",
+    ) -> None:
+        self._file, self._header, self._offset = file, header, offset
+        self._shape, self._pixels, self._label = shape, pixels, label
+        self._stamp = file.stamp()
+        self._cards = self._read_header()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx)."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self._pixels.dtype
+
+    def version(self) -> str:
+        """Return a short text that changes with the file; differs between planes."""
+        return f"{self._file.version()}{self._label}"
+
+    def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> AnyArray:
+        """Return pixels ``[y0:y1:step, x0:x1:step]``; missing ones are NaN.
+
+        Raises
+        ------
+        ChangedError
+            The file changed while it was read, or its header changed since it was opened.
+        """
+        ny, nx = self._shape
+        rows = range(max(0, y0), min(ny, y1), step)
+        x0, x1 = max(0, x0), min(nx, x1)
+        if not rows or x0 >= x1:
+            return np.empty((len(rows), max(0, -(-(x1 - x0) // step))), self.dtype)
+        before = self._current()
+        block = self._fetch(rows, x0, x1)[:, ::step]
+        self._file.check(before)
+        values = self._pixels.decode(block)
+        columns = range(x0, x1, step)
+        if self._place(rows[-1], columns[-1] + 1) > before.size:
+            self._blank_missing(values, rows, columns, before.size)
+        return values
+
+    def _place(self, y: int, x: int) -> int:
+        return self._offset + (y * self._shape[1] + x) * self._pixels.stored.itemsize
+
+    def _fetch(self, rows: range, x0: int, x1: int) -> AnyArray:
+        """Return stored numbers of `rows`, columns x0..x1."""
+        stored, nx = self._pixels.stored, self._shape[1]
+        width, pitch = (x1 - x0) * stored.itemsize, nx * rows.step * stored.itemsize
+        start, count = self._place(rows[0], x0), len(rows)
+        if pitch - width <= _GAP and (pitch == width or count * pitch <= _SPAN):
+            buffer = np.empty((count, pitch), np.uint8)
+            size = count * pitch - (pitch - width)
+            got = self._file.read_into(memoryview(buffer).cast("B")[:size], start)
+            buffer.reshape(-1)[got:] = 0
+            return buffer[:, :width].view(stored)
+        buffer = np.empty((count, width), np.uint8)
+        self._file.read_pieces(buffer, start, pitch)
+        return buffer.view(stored)
+
+    def _blank_missing(self, values: AnyArray, rows: range, columns: range, size: int) -> None:
+        """Set to NaN what lies beyond the end of a truncated file."""
+        present = (size - self._offset) // self._pixels.stored.itemsize
+        y, x = np.array(rows)[:, None], np.array(columns)[None, :]
+        values[y * self._shape[1] + x >= present] = np.nan
+
+    def _current(self) -> Stamp:
+        """Return the file's stamp; accept a changed file only if its header is the same."""
+        now = self._file.stamp()
+        if now != self._stamp:
+            if self._read_header() != self._cards:
+                raise ChangedError(self._file.name, "its header changed; open it again")
+            self._stamp = now
+        return now
+
+    def _read_header(self) -> bytes:
+        start, stop = self._header
+        return self._file.read(start, stop - start)

@@ -1,0 +1,147 @@
+"""From a FITS header to a checked celestial WCS of two axes."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from astropy.io.fits import Header, VerifyError
+from astropy.wcs import WCS
+
+from skyshade.errors import DataError, InputError, UnsupportedError, one_line
+from skyshade.geometry.wcs import check_celestial
+from skyshade.loaders.fits_headers import quiet, text
+
+log = logging.getLogger("skyshade")
+
+# Cards of axes beyond the second: CTYPE3, CD3_1, PC001003 ... They are dropped, since wcslib gives
+# up on many real headers of this kind although their first two axes are sound.
+_HIGHER = re.compile(
+    r"(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA|NAXIS|CNAME|CRDER|CSYER)([3-9]|\d\d)[A-Z]?$"
+    r"|(CD|PC)([3-9]_\d+|\d+_[3-9])[A-Z]?$|PC(00[3-9]00\d|00\d00[3-9])$|(PV|PS)[3-9]_\d+[A-Z]?$"
+)
+# What a WCS is made of; such a card must be readable. SIP is among it, DSS plates are not.
+_ESSENTIAL = re.compile(
+    r"(CTYPE|CRVAL|CRPIX|CDELT|CUNIT|CROTA)[12]$|(CD|PC)[12]_[12]$|PV[12]_\d+$"
+    r"|[AB]P?_(ORDER|\d+_\d+)$|(LONPOLE|LATPOLE|RADESYS|RADECSYS|EQUINOX|EPOCH|MJD-OBS|NAXIS[12])$"
+)
+_NUMERIC = re.compile(
+    r"(CRVAL|CRPIX|CDELT|CROTA)[12]$|(CD|PC)[12]_[12]$|PV[12]_\d+$|(LON|LAT)POLE$"
+)
+_FAR = 1e9  # pixels: beyond this positions lose their fractions
+_WHERE = re.compile(r"ERROR \d+ in \w+\(\) at line \d+ of file [^:]*:\s*")  # in wcslib's messages
+_SKIP = {"", "COMMENT", "HISTORY", "CONTINUE", "WCSAXES", "NAXIS", "BLANK", "CHECKSUM", "DATASUM"}
+
+
+def celestial(header: Header, shape: tuple[int, int], name: str, part: str) -> tuple[Any, bool]:
+    """Return the WCS of an image of `shape` (ny, nx), and whether to transpose the image.
+
+    Latitude may be the first axis: then both axes of the WCS are swapped and so must be the image.
+
+    Raises
+    ------
+    UnsupportedError
+        There is no celestial WCS.
+    DataError
+        There is one, but it is broken.
+    """
+    try:
+        with quiet():
+            wcs, swapped = _parse(header)
+    except Exception as error:
+        # wcslib through astropy raises a dozen classes on real headers, MemoryError among them.
+        log.debug("WCS of %s, %s cannot be read; it is rejected", name, part, exc_info=True)
+        cause = _WHERE.sub("", str(error)).strip() or type(error).__name__
+        raise DataError(name, f"broken WCS: {one_line(cause, 160)}", part) from error
+    if wcs is None:
+        types = [text(header, f"CTYPE{i}") for i in (1, 2)]
+        found = f"CTYPE {', '.join(types)}" if any(types) else "no CTYPE"
+        raise UnsupportedError(name, f"no celestial WCS ({found})", part)
+    check(wcs, shape[::-1] if swapped else shape, name, part)
+    return wcs, swapped
+
+
+def celestial_of(wcs: Any, shape: tuple[int, int], name: str) -> tuple[Any, bool]:
+    """Return the checked celestial part of a user's WCS, and whether to transpose the image."""
+    prm = getattr(wcs, "wcs", None)
+    if prm is None or not getattr(wcs, "has_celestial", False):
+        kind = type(wcs).__name__
+        raise UnsupportedError(name, f"no celestial WCS ({kind}); an astropy.wcs.WCS is needed")
+    pair = (prm.lng, prm.lat)
+    if sorted(pair) != [0, 1]:
+        raise UnsupportedError(name, "the celestial axes are not the first two of the WCS")
+    if pair != (0, 1) and wcs.has_distortion:
+        raise UnsupportedError(name, "latitude is the first axis and there are distortions")
+    plane = wcs if wcs.naxis == 2 and pair == (0, 1) else wcs.sub([prm.lng + 1, prm.lat + 1])
+    swapped = pair != (0, 1)
+    check(plane, shape[::-1] if swapped else shape, name)
+    return plane, swapped
+
+
+def check(wcs: Any, shape: tuple[int, int], name: str, part: str = "") -> None:
+    """Raise DataError where `wcs` does not place an image of `shape` on the sky."""
+    crpix = [float(v) for v in wcs.wcs.crpix]
+    if not all(abs(v) < _FAR for v in crpix):
+        cause = f"broken WCS: CRPIX = {crpix[0]:g}, {crpix[1]:g} is nowhere near the image"
+        raise DataError(name, cause, part)
+    try:
+        with quiet():
+            check_celestial(wcs, shape)
+    except InputError as error:
+        raise DataError(name, f"broken WCS: {error}", part) from error
+
+
+def _parse(header: Header) -> tuple[Any, bool]:
+    wcs = _tolerant(two_axes(header))
+    if not wcs.has_celestial:
+        return None, False
+    if wcs.wcs.lng == 0:
+        return wcs, False
+    if wcs.sip is not None or wcs.has_distortion:
+        message = "latitude is the first axis and there are distortions: not supported"
+        raise ValueError(message)
+    return wcs.sub([2, 1]), True
+
+
+def _tolerant(header: Header) -> Any:
+    """Parse a header; if wcslib refuses, without half a DSS plate and with SCAMP's TAN as TPV."""
+    try:
+        return WCS(header, naxis=2)
+    except Exception:
+        plain = Header([c for c in header.cards if _ESSENTIAL.match(c.keyword)])
+        for axis in (1, 2):
+            if any(k.startswith(f"PV{axis}_") for k in plain):
+                kind = text(plain, f"CTYPE{axis}")
+                plain[f"CTYPE{axis}"] = kind.replace("-TAN", "-TPV")
+        try:
+            return WCS(plain, naxis=2)
+        except Exception:
+            log.debug("the plain cards alone give no WCS either", exc_info=True)
+        raise
+
+
+def two_axes(header: Header) -> Header:
+    """Return a copy with the readable cards of the first two axes only.
+
+    Raises
+    ------
+    ValueError
+        A card that the WCS is made of cannot be read.
+    """
+    kept = Header([("NAXIS", 2), ("WCSAXES", 2)])
+    for card in header.cards:
+        try:
+            key, content = card.keyword, card.value
+        except (VerifyError, ValueError) as error:
+            if _ESSENTIAL.match(key := card.keyword):
+                message = f"{key} cannot be read: {one_line(card.image, 60)!r}"
+                raise ValueError(message) from error
+            continue
+        if key in _SKIP or _HIGHER.match(key) or not isinstance(content, bool | int | float | str):
+            continue
+        if isinstance(content, str) and _NUMERIC.match(key):
+            message = f"{key} = {one_line(content, 40)!r} is not a number"
+            raise ValueError(message)
+        kept.append((key, content), end=True)
+    return kept

@@ -1,0 +1,243 @@
+"""Levels of a map, each half as wide as the one before, and sampling of a window from one.
+
+Level k has ceil(n / 2**k) pixels along an axis of n. Levels 1 and 2 are merged from base pixels
+when they are asked for; coarser ones come from an overview, or, as a preview, from every 2**k-th
+base pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skyshade.geometry.control import Coordinates
+from skyshade.geometry.wcs import PixelMap
+from skyshade.kernels.overview import merge_pixels, merge_states
+from skyshade.kernels.sampling import bilinear, nearest, span
+from skyshade.types import AnyArray, PixelReader
+
+MAX_BOX = 1 << 23  # base pixels read at once for one window
+
+Pixels = NDArray[np.float32]
+
+
+class Level(Protocol):
+    """A map at one resolution."""
+
+    @property
+    def k(self) -> int:
+        """Number of halvings."""
+        ...
+
+    @property
+    def cost(self) -> int:
+        """Base pixels read for one pixel of the level; 0 when it is in memory."""
+        ...
+
+    def read(self, y0: int, y1: int, x0: int, x1: int) -> Pixels:
+        """Return level pixels within the level, float32, C order."""
+        ...
+
+
+def level_shape(shape: tuple[int, int], k: int) -> tuple[int, int]:
+    """Return (rows, columns) of level `k` of a map of `shape`."""
+    return -(-shape[0] >> k), -(-shape[1] >> k)
+
+
+def as_pixels(values: AnyArray) -> Pixels:
+    """Return values as float32 in C order; what float32 cannot hold becomes infinite (missing)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ascontiguousarray(values, np.float32)
+
+
+def merge(pixels: Pixels) -> tuple[Pixels, Pixels]:
+    """Return (mean, weight) of base pixels merged 2 x 2."""
+    shape = level_shape(pixels.shape, 1)
+    mean, weight = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    merge_pixels(pixels, mean, weight)
+    return mean, weight
+
+
+def merge_again(state: tuple[Pixels, Pixels]) -> tuple[Pixels, Pixels]:
+    """Return (mean, weight) of states merged 2 x 2."""
+    shape = level_shape(state[0].shape, 1)
+    mean, weight = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    merge_states(state[0], state[1], mean, weight)
+    return mean, weight
+
+
+@dataclass(frozen=True, slots=True)
+class MergedLevel:
+    """A level merged from the reader's pixels when read; level 0 is the base itself."""
+
+    reader: PixelReader
+    k: int
+
+    @property
+    def cost(self) -> int:
+        """Base pixels read for one pixel of the level."""
+        return 1 << 2 * self.k
+
+    def read(self, y0: int, y1: int, x0: int, x1: int) -> Pixels:
+        """Return level pixels; exact weighted means of the valid base pixels."""
+        (ny, nx), k = self.reader.shape, self.k
+        box = y0 << k, min(y1 << k, ny), x0 << k, min(x1 << k, nx)
+        pixels = as_pixels(self.reader.read(*box))
+        if k == 0:
+            return pixels
+        state = merge(pixels)
+        for _ in range(k - 1):
+            state = merge_again(state)
+        return state[0]
+
+
+@dataclass(frozen=True, slots=True)
+class StridedLevel:
+    """A preview of a level: the base pixel nearest to the middle of each coarse pixel."""
+
+    reader: PixelReader
+    k: int
+    cost: int = 1
+
+    def read(self, y0: int, y1: int, x0: int, x1: int) -> Pixels:
+        """Return level pixels, each one base pixel."""
+        y = _strided(y0, y1, self.reader.shape[0], self.k)
+        x = _strided(x0, x1, self.reader.shape[1], self.k)
+        return as_pixels(self.reader.read(*y, *x, 1 << self.k))
+
+
+def _strided(first: int, last: int, size: int, k: int) -> tuple[int, int]:
+    """Return the base range whose every 2**k-th pixel stands for level pixels first..last."""
+    rest = size - ((-(-size >> k) - 1) << k)  # base pixels in the last level pixel
+    start = (first << k) + min(1 << k >> 1, rest - 1)
+    return start, start + ((last - first - 1) << k) + 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredLevel:
+    """A level kept in memory."""
+
+    pixels: Pixels
+    k: int
+    cost: int = 0
+
+    def read(self, y0: int, y1: int, x0: int, x1: int) -> Pixels:
+        """Return level pixels."""
+        return np.ascontiguousarray(self.pixels[y0:y1, x0:x1])
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """How the pixels of a map lie: its size, and whether column 0 follows the last one.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        (ny, nx) of the base.
+    turn : float
+        Base columns of one turn, when the map covers it and they are a whole number; else 0.
+    """
+
+    shape: tuple[int, int]
+    turn: float = 0.0
+
+    @classmethod
+    def of(cls, pixels: PixelMap) -> Sheet:
+        """Return the sheet of a map."""
+        turn, nx = pixels.period, pixels.shape[1]
+        whole = round(turn)
+        cyclic = whole > 1 and abs(turn - whole) < 0.05 and nx >= whole
+        return cls(pixels.shape, turn if cyclic else 0.0)
+
+    @property
+    def right(self) -> float:
+        """Largest x on the map."""
+        return max(self.shape[1], self.turn) - 0.5
+
+    def columns(self, k: int) -> int:
+        """Return the level columns of one turn; 0 when the map is not cyclic."""
+        return -(-round(self.turn) >> k)
+
+
+def sample(level: Level, at: Coordinates, sheet: Sheet, smooth: bool) -> Pixels:
+    """Sample a window.
+
+    Parameters
+    ----------
+    level : Level
+    at : Coordinates
+        Base pixel coordinates, shape (h, w).
+    sheet : Sheet
+        Of the base.
+    smooth : bool
+        Bilinear; else the nearest pixel.
+
+    Returns
+    -------
+    ndarray of float32, shape (h, w)
+        NaN off the map and where there is no valid pixel. At most `MAX_BOX` base pixels are held
+        at once: a window whose pixels are strewn over the map is done in parts.
+    """
+    out = np.full(at.x.shape, np.nan, np.float32)
+    limits = np.array([1.0 / (1 << level.k), sheet.right, sheet.shape[0] - 0.5])
+    found = np.empty(6)
+    span(at.x, at.y, limits, sheet.turn / 2.0, found)
+    if not found[0] <= found[1]:
+        return out
+    y0, y1, x0, x1 = _box(found, level.k, sheet)
+    if (y1 - y0) * (x1 - x0) * level.cost > MAX_BOX and out.size > 1:
+        return _in_parts(level, at, sheet, smooth)
+    box = _read_round(level, (y0, y1, x0, x1), sheet.columns(level.k))
+    place = np.array([x0, y0, sheet.columns(level.k)], np.int64)
+    (bilinear if smooth else nearest)(box, at.x, at.y, limits, place, out)
+    return out
+
+
+def _box(found: AnyArray, k: int, sheet: Sheet) -> tuple[int, int, int, int]:
+    """Return y0, y1, x0, x1 of the level pixels around a bounding box of base coordinates.
+
+    In a cyclic map x0 may be -1, and x1 may lie beyond the last column.
+    """
+    xmin, xmax, ymin, ymax, high, low = found
+    rows, cols = level_shape(sheet.shape, k)
+    both = np.isfinite(low) and np.isfinite(high)
+    if sheet.turn and both and low + sheet.turn - high < xmax - xmin:  # shorter round the end
+        xmin, xmax = high, low + sheet.turn
+    x0, x1 = _around(xmin, xmax, k)
+    y0, y1 = _around(ymin, ymax, k)
+    if not sheet.turn:
+        x0, x1 = max(x0, 0), min(x1, cols)
+    return max(y0, 0), min(y1, rows), x0, x1
+
+
+def _around(low: float, high: float, k: int) -> tuple[int, int]:
+    scale = 1.0 / (1 << k)
+    first = np.floor((low + 0.5) * scale - 0.5)
+    return int(first), int(np.floor((high + 0.5) * scale - 0.5)) + 2
+
+
+def _read_round(level: Level, box: tuple[int, int, int, int], turn: int) -> Pixels:
+    """Read a box whose columns may run round a cyclic map."""
+    y0, y1, x0, x1 = box
+    if not turn or (x0 >= 0 and x1 <= turn):
+        return level.read(y0, y1, x0, x1)
+    parts = []
+    while x0 < x1:
+        begin = x0 % turn
+        wide = min(x1 - x0, turn - begin)
+        parts.append(level.read(y0, y1, begin, begin + wide))
+        x0 += wide
+    return np.ascontiguousarray(np.concatenate(parts, axis=1))
+
+
+def _in_parts(level: Level, at: Coordinates, sheet: Sheet, smooth: bool) -> Pixels:
+    axis = 0 if at.x.shape[0] >= at.x.shape[1] else 1
+    halves = zip(np.array_split(at.x, 2, axis), np.array_split(at.y, 2, axis), strict=True)
+    made = [
+        sample(level, Coordinates(np.ascontiguousarray(x), np.ascontiguousarray(y)), sheet, smooth)
+        for x, y in halves
+    ]
+    return np.concatenate(made, axis=axis)

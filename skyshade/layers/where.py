@@ -1,0 +1,271 @@
+"""Row filters: ``vt < 9 & bt - vt > 1`` parsed by a small grammar, never evaluated as code.
+
+    or         = and {"|" and}
+    and        = not {"&" not}
+    not        = "~" not | comparison
+    comparison = sum [("<" | "<=" | ">" | ">=" | "==" | "!=") sum]
+    sum        = product {("+" | "-") product}
+    product    = unary {("*" | "/") unary}
+    unary      = ("-" | "+") unary | atom
+    atom       = number | "text" | 'text' | name | `any name` | "(" or ")"
+
+``&`` and ``|`` bind weaker than comparisons, other than in Python. A missing value (NaN, None)
+compares false, also with ``!=``; ``~`` then turns it into true. Arithmetic is in float64.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skyshade.errors import InputError, UnknownNameError
+from skyshade.layers.where_nodes import (
+    Both,
+    Comparison,
+    Constant,
+    Name,
+    Negative,
+    Node,
+    Not,
+    Operation,
+    as_mask,
+)
+from skyshade.types import AnyArray
+
+MAX_LENGTH = 1000
+MAX_DEPTH = 50
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    | (?P<text>"[^"]*"|'[^']*')
+    | (?P<quoted>`[^`]+`)
+    | (?P<name>[^\W\d]\w*)
+    | (?P<op><=|>=|==|!=|[<>&|~()+*/-])
+    | (?P<end>\Z)
+    )""",
+    re.VERBOSE,
+)
+_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+_HINTS = {"=": "==", "&&": "&", "||": "|", "and": "&", "or": "|", "not": "~", "!": "~"}
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A parsed filter.
+
+    Parameters
+    ----------
+    text : str
+        As the user wrote it.
+    names : tuple of str
+        The columns that it reads.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    node: Node
+
+    def mask(self, column: Callable[[str], AnyArray]) -> NDArray[np.bool_]:
+        """Return which rows pass; `column` gives the values of a column by its name."""
+        with np.errstate(all="ignore"):
+            return as_mask(self.node, column)
+
+
+def parse_where(text: str, columns: Collection[str]) -> Where:
+    """Parse a filter.
+
+    Parameters
+    ----------
+    text : str
+        At most 1,000 characters, nested at most 50 deep.
+    columns : collection of str
+        The names that may be used.
+
+    Raises
+    ------
+    InputError
+        Names the position (from 1) and what was expected.
+    UnknownNameError
+        When a column is not known.
+    """
+    if not isinstance(text, str) or not text.strip():
+        msg = f"where {text!r} is empty: give a comparison such as mag < 9"
+        raise InputError(msg)
+    if len(text) > MAX_LENGTH:
+        msg = f"where has {len(text)} characters: at most {MAX_LENGTH} are allowed"
+        raise InputError(msg)
+    parser = _Parser(text, columns)
+    node = parser.whole()
+    return Where(text, tuple(dict.fromkeys(parser.names)), node)
+
+
+class _Parser:
+    """Recursive descent over the tokens of one filter."""
+
+    def __init__(self, text: str, columns: Collection[str]) -> None:
+        self.columns = columns
+        self.names: list[str] = []
+        self.tokens = list(_tokens(text))
+        self.next = 0
+        self.depth = 0
+
+    @property
+    def token(self) -> _Token:
+        return self.tokens[self.next]
+
+    def accept(self, *texts: str) -> _Token | None:
+        """Step over the next token if it is one of these operators."""
+        token = self.token
+        if token.kind == "op" and token.text in texts:
+            self.next += 1
+            return token
+        return None
+
+    def fail(self, expected: str) -> InputError:
+        token = self.token
+        found = repr(token.text) if token.text else "the end"
+        hint = _HINTS.get(token.text)
+        tail = f"; write {hint!r}" if hint else ""
+        return InputError(f"where: expected {expected} at position {token.at}, found {found}{tail}")
+
+    def whole(self) -> Node:
+        node = self.logic(0)
+        if self.token.kind != "end":
+            raise self.fail("an operator or the end")
+        return self.boolean(node, 1)
+
+    def logic(self, level: int) -> Node:
+        """Parse ``|`` (level 0) or ``&`` (level 1) chains."""
+        symbol = "|&"[level]
+        parse = self.negation if level else lambda: self.logic(1)
+        start = self.token.at
+        parts = [parse()]
+        while self.accept(symbol):
+            parts.append(parse())
+        if len(parts) == 1:
+            return parts[0]
+        return Both(symbol, tuple(self.boolean(p, start) for p in parts))
+
+    def boolean(self, node: Node, at: int) -> Node:
+        """Return `node` if it can be true or false (a column may turn out to be)."""
+        if isinstance(node, Both | Comparison | Not | Name):
+            return node
+        msg = f"where: expected a comparison at position {at}, found a value"
+        raise InputError(msg)
+
+    def value(self, node: Node, at: int) -> Node:
+        """Return `node` if it is a number, a text or a column."""
+        if isinstance(node, Both | Comparison | Not):
+            msg = f"where: expected a value at position {at}, found a comparison; join with & or |"
+            raise InputError(msg)
+        return node
+
+    def deeper(self, parse: Callable[[], Node]) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            msg = f"where is nested deeper than {MAX_DEPTH} at position {self.token.at}"
+            raise InputError(msg)
+        node = parse()
+        self.depth -= 1
+        return node
+
+    def negation(self) -> Node:
+        at = self.token.at
+        if self.accept("~"):
+            return Not(self.boolean(self.deeper(self.negation), at + 1))
+        return self.comparison()
+
+    def comparison(self) -> Node:
+        at = self.token.at
+        left = self.chain(0)
+        token = self.accept(*_COMPARISONS)
+        if token is None:
+            return left
+        right_at = self.token.at
+        right = self.value(self.chain(0), right_at)
+        if self.token.text in _COMPARISONS and self.token.kind == "op":
+            raise self.fail("& or | (comparisons cannot be chained)")
+        return Comparison(token.text, self.value(left, at), right, token.at)
+
+    def chain(self, level: int) -> Node:
+        """Parse sums (level 0) or products (level 1)."""
+        symbols = ("+-", "*/")[level]
+        parse = self.unary if level else lambda: self.chain(1)
+        at = self.token.at
+        first = parse()
+        rest: list[tuple[str, Node]] = []
+        while token := self.accept(*symbols):
+            operand_at = self.token.at
+            rest.append((token.text, self.value(parse(), operand_at)))
+        return Operation(self.value(first, at), tuple(rest), at) if rest else first
+
+    def unary(self) -> Node:
+        token = self.accept("-", "+")
+        if token is None:
+            return self.atom()
+        node = self.value(self.deeper(self.unary), token.at + 1)
+        return Negative(node, token.at) if token.text == "-" else node
+
+    def atom(self) -> Node:
+        token = self.token
+        if self.accept("("):
+            node = self.deeper(lambda: self.logic(0))
+            if not self.accept(")"):
+                raise self.fail("')'")
+            return node
+        if token.kind not in ("number", "text", "name", "quoted"):
+            raise self.fail("a number, a text, a column or '('")
+        self.next += 1
+        return self.leaf(token)
+
+    def leaf(self, token: _Token) -> Node:
+        if token.kind == "number":
+            return Constant(_number(token.text), token.at)
+        if token.kind == "text":
+            return Constant(token.text[1:-1], token.at)
+        name = token.text.strip("`")
+        if name not in self.columns:
+            if name in _HINTS:
+                self.next -= 1
+                raise self.fail("a column")
+            raise UnknownNameError(f"column at position {token.at} of where", name, self.columns)
+        self.names.append(name)
+        return Name(name, token.at)
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """Yield the tokens of a filter; positions count from 1."""
+    at = 0
+    while True:
+        match = _TOKEN.match(text, at)
+        if match is None:
+            rest = text[at:].lstrip()
+            place = len(text) - len(rest) + 1
+            hint = _HINTS.get(rest[:1])
+            tail = f"; write {hint!r}" if hint else ""
+            msg = f"where: unexpected {rest[:1]!r} at position {place}{tail}"
+            raise InputError(msg)
+        kind = match.lastgroup or "end"
+        yield _Token(kind, match.group(kind), match.start(kind) + 1)
+        if kind == "end":
+            return
+        at = match.end()
+
+
+def _number(text: str) -> int | float:
+    """Return an int where int64 holds it exactly (ids), else a float (beyond range: infinity)."""
+    if text.isdecimal() and int(text) < 1 << 63:
+        return int(text)
+    return float(text)

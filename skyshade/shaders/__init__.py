@@ -1,0 +1,1 @@
+"""Aggregate to picture: norms, colour maps, shaders."""

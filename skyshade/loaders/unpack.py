@@ -5,9 +5,9 @@ from __future__ import annotations
 import bz2
 from collections.abc import Iterator
 from io import BufferedReader
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-from isal import igzip, isal_zlib
+from isal import igzip, igzip_lib
 
 from skyshade.errors import DataError
 from skyshade.storage import ByteFile, RawFile
@@ -17,6 +17,7 @@ FREE_SIZE = 256 << 20  # decoded bytes up to which any ratio is taken
 RATIO_LIMIT = 200  # decoded / packed bytes, beyond FREE_SIZE
 _CHUNK = 1 << 20
 _ZEROS = bytes(_CHUNK)
+_DAMAGE: tuple[type[Exception], ...] = (OSError, ValueError, cast("Any", igzip_lib).IsalError)
 _GZIP, _BZIP2 = b"\x1f\x8b\x08", b"BZh"
 
 
@@ -57,7 +58,7 @@ def _decoded(file: ByteFile) -> Iterator[bytes]:
                 yield chunk
     except EOFError as error:
         raise DataError(file.name, "truncated: the compressed stream ends early") from error
-    except (OSError, isal_zlib.error, ValueError) as error:
+    except _DAMAGE as error:
         raise DataError(file.name, f"damaged compressed stream: {error}") from error
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from skyshade.geometry.wcs import PixelMap, separation
 from skyshade.layers import levels
 from skyshade.layers import map as module
 from skyshade.layers.map import MapLayer
+from skyshade.loaders.api import load
 from skyshade.testing import LayerTests, sky_tiles
 from skyshade.types import Tile, Window
 from tests.geometry.skies import ALL, make_wcs
@@ -173,7 +175,7 @@ def test_tiles_alone_equal_tiles_at_once(tile: Tile, name: str) -> None:
 
 
 def test_levels_are_weighted_means() -> None:
-    """Law 3: zoomed out by 2, 4 ... 32, a tile pixel centred on a coarse one shows its exact mean."""
+    """Law 3: zoomed out, a tile pixel centred on a coarse pixel shows its exact mean."""
     rng = np.random.default_rng(2)
     n = 2048
     values = rng.normal(size=(n // 2, n)).astype(np.float32)
@@ -439,3 +441,14 @@ def test_a_real_header_without_pixels_of_its_own() -> None:
     assert found[20, 20] == 5.0
     assert np.isnan(found[0, 0])
     assert layer.value(10.0, 20.0) == 5.0
+
+
+def test_clusters_lie_inside_their_survey(shared_data: Path) -> None:
+    """The mask of a real survey (CEA, FK5, crossing RA 0) is 1 at its own clusters."""
+    real = shared_data / "real"
+    layer = MapLayer(load(real / "car" / "surveyMask.fits.gz").images[0], id="mask")
+    ra, dec = load(real / "catalog" / "E-D56Clusters.fits").tables[0].positions()
+    found = [layer.value(float(r), float(d)) for r, d in zip(ra, dec, strict=True)]
+    assert len(found) > 100
+    assert np.mean([value == 1.0 for value in found]) > 0.99
+    assert layer.value(180.0, 0.0) is None

@@ -55,9 +55,7 @@ def test_named_columns_win() -> None:
 
 
 def test_nothing_found_lists_the_columns() -> None:
-    with pytest.raises(
-        DataError, match=r"columns: a, b\. Name them with --ra and --dec"
-    ):
+    with pytest.raises(DataError, match=r"columns: a, b\. Name them with --ra and --dec"):
         find(["a", "b"], {})
     with pytest.raises(DataError, match="and 70 more"):
         find([f"c{i}" for i in range(100)], {})

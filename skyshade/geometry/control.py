@@ -33,11 +33,29 @@ class Coordinates:
 
     Parameters
     ----------
-    x, y : ndarray of float64, shape (height, width)
+    x, y : ndarray of float64
+        Both of shape (height, width), or (1, width) and (height, 1) for a separable map.
     """
 
     x: FloatArray
     y: FloatArray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.y.shape[0], self.x.shape[1]
+
+    @property
+    def separable(self) -> bool:
+        """Whether x is one row and y one column."""
+        return self.x.shape != self.y.shape
+
+    def full(self) -> Coordinates:
+        """Return the same with both arrays of shape (height, width)."""
+        if not self.separable:
+            return self
+        x, y = np.broadcast_arrays(self.x, self.y)
+        return Coordinates(np.ascontiguousarray(x), np.ascontiguousarray(y))
 
 
 class ControlGrid:
@@ -81,10 +99,9 @@ class ControlGrid:
         cols = np.arange(window.col, window.col + window.width)
         rows = np.arange(window.row, window.row + window.height)
         ra, dec = _centres(window, rows, cols)
-        x, y = np.empty(window.shape), np.empty(window.shape)
-        x[...] = self.pixels.sky_to_pixel(ra, np.zeros(ra.shape))[0]
-        y[...] = self.pixels.sky_to_pixel(np.full(dec.shape, ra[0]), dec)[1][:, None]
-        return Coordinates(x, y)
+        x, _ = self.pixels.sky_to_pixel(ra, np.zeros(ra.shape))
+        _, y = self.pixels.sky_to_pixel(np.full(dec.shape, ra[0]), dec)
+        return Coordinates(x[None, :], y[:, None])
 
     def _cells(self, canvas: Window, wanted: AnyArray) -> Coordinates:
         out = Coordinates(np.full(canvas.shape, np.nan), np.full(canvas.shape, np.nan))

@@ -48,7 +48,7 @@ class Kernel:
 
 _KERNELS: list[Kernel] = []
 _LOCK = threading.Lock()
-MODULES = ("binning", "colour", "overview", "png", "sampling")
+MODULES = ("binning", "colour", "files", "overview", "png", "sampling")
 
 
 def kernel(*signatures: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

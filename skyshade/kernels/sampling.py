@@ -109,6 +109,44 @@ def bilinear(
     out : ndarray of float32, shape (h, w)
         Written; NaN where valid neighbours have less than half of the weight.
     """
+    _sample_four(box, x, y, limits, place, out)
+
+
+@kernel(
+    "void(float32[:,::1], float64[::1], float64[::1], float64[::1], int64[::1], float32[:,::1])"
+)
+def bilinear_axes(
+    box: Pixels, x: FloatArray, y: FloatArray, limits: FloatArray, place: IntArray, out: Pixels
+) -> None:
+    """Sample a box bilinearly where x depends on the column only and y on the row only.
+
+    Parameters
+    ----------
+    x : ndarray of float64, shape (w,)
+    y : ndarray of float64, shape (h,)
+    box, limits, place, out
+        As for `bilinear`.
+    """
+    shape = y.size, x.size
+    at = np.broadcast_to(x, shape), np.broadcast_to(y[:, None], shape)
+    _sample_four(box, *at, limits, place, out)
+
+
+@kernel(_SAMPLE)
+def nearest(
+    box: Pixels, x: FloatArray, y: FloatArray, limits: FloatArray, place: IntArray, out: Pixels
+) -> None:
+    """Sample the pixel of a box that holds each position; arguments as for `bilinear`."""
+    on = (x >= -0.5) & (x <= limits[1]) & (y >= -0.5) & (y <= limits[2])
+    i = np.floor((np.where(on, x, 0.0) + 0.5) * limits[0]).astype(np.int64)
+    j = np.floor((np.where(on, y, 0.0) + 0.5) * limits[0]).astype(np.int64)
+    value = _pick(box, j - place[1], _column(i, place))
+    out[...] = np.where(on & np.isfinite(value), value, np.nan)
+
+
+def _sample_four(
+    box: Pixels, x: FloatArray, y: FloatArray, limits: FloatArray, place: IntArray, out: Pixels
+) -> None:
     on = (x >= -0.5) & (x <= limits[1]) & (y >= -0.5) & (y <= limits[2])
     u, v = _level(x, on, limits[0]), _level(y, on, limits[0])
     i, j = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
@@ -123,18 +161,6 @@ def bilinear(
             weight += np.where(valid, wu * wv, 0.0)
     good = on & (weight >= 0.5)
     out[...] = np.where(good, total / np.where(good, weight, 1.0), np.nan)
-
-
-@kernel(_SAMPLE)
-def nearest(
-    box: Pixels, x: FloatArray, y: FloatArray, limits: FloatArray, place: IntArray, out: Pixels
-) -> None:
-    """Sample the pixel of a box that holds each position; arguments as for `bilinear`."""
-    on = (x >= -0.5) & (x <= limits[1]) & (y >= -0.5) & (y <= limits[2])
-    i = np.floor((np.where(on, x, 0.0) + 0.5) * limits[0]).astype(np.int64)
-    j = np.floor((np.where(on, y, 0.0) + 0.5) * limits[0]).astype(np.int64)
-    value = _pick(box, j - place[1], _column(i, place))
-    out[...] = np.where(on & np.isfinite(value), value, np.nan)
 
 
 def _level(x: FloatArray, on: AnyArray, scale: float) -> FloatArray:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from skyshade.geometry.control import Coordinates
 from skyshade.geometry.wcs import PixelMap
 from skyshade.kernels.overview import merge_pixels, merge_states
-from skyshade.kernels.sampling import bilinear, nearest, span
-from skyshade.types import AnyArray, PixelReader
+from skyshade.kernels.sampling import bilinear, bilinear_axes, nearest, span
+from skyshade.types import AnyArray, FloatArray, PixelReader
 
 MAX_BOX = 1 << 23  # base pixels read at once for one window
 
@@ -181,19 +181,35 @@ def sample(level: Level, at: Coordinates, sheet: Sheet, smooth: bool) -> Pixels:
         NaN off the map and where there is no valid pixel. At most `MAX_BOX` base pixels are held
         at once: a window whose pixels are strewn over the map is done in parts.
     """
-    out = np.full(at.x.shape, np.nan, np.float32)
+    out = np.full(at.shape, np.nan, np.float32)
     limits = np.array([1.0 / (1 << level.k), sheet.right, sheet.shape[0] - 0.5])
-    found = np.empty(6)
-    span(at.x, at.y, limits, sheet.turn / 2.0, found)
-    if not found[0] <= found[1]:
+    found = _span(at, limits, sheet.turn / 2.0)
+    if not (found[0] <= found[1] and found[2] <= found[3]):
         return out
     y0, y1, x0, x1 = _box(found, level.k, sheet)
     if (y1 - y0) * (x1 - x0) * level.cost > MAX_BOX and out.size > 1:
         return _in_parts(level, at, sheet, smooth)
     box = _read_round(level, (y0, y1, x0, x1), sheet.columns(level.k))
     place = np.array([x0, y0, sheet.columns(level.k)], np.int64)
-    (bilinear if smooth else nearest)(box, at.x, at.y, limits, place, out)
+    if smooth and at.separable:
+        bilinear_axes(box, at.x[0], at.y[:, 0], limits, place, out)
+    else:
+        full = at.full()
+        (bilinear if smooth else nearest)(box, full.x, full.y, limits, place, out)
     return out
+
+
+def _span(at: Coordinates, limits: FloatArray, half: float) -> FloatArray:
+    """Return what `kernels.sampling.span` finds; axis by axis where the map is separable."""
+    found = np.empty(6)
+    if not at.separable:
+        span(at.x, at.y, limits, half, found)
+        return found
+    along = np.empty(6)
+    span(at.x, np.zeros(at.x.shape), limits, half, found)
+    span(np.zeros(at.y.shape), at.y, limits, half, along)
+    found[2:4] = along[2:4]
+    return found
 
 
 def _box(found: AnyArray, k: int, sheet: Sheet) -> tuple[int, int, int, int]:
@@ -234,7 +250,8 @@ def _read_round(level: Level, box: tuple[int, int, int, int], turn: int) -> Pixe
 
 
 def _in_parts(level: Level, at: Coordinates, sheet: Sheet, smooth: bool) -> Pixels:
-    axis = 0 if at.x.shape[0] >= at.x.shape[1] else 1
+    at = at.full()
+    axis = 0 if at.shape[0] >= at.shape[1] else 1
     halves = zip(np.array_split(at.x, 2, axis), np.array_split(at.y, 2, axis), strict=True)
     made = [
         sample(level, Coordinates(np.ascontiguousarray(x), np.ascontiguousarray(y)), sheet, smooth)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyshade.errors import ChangedError, DataError, UnsupportedError
+from skyshade.kernels.files import read_rows
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -124,15 +125,9 @@ class ByteFile:
 
         One system call a row: the fastest bounded way to read a narrow box of a wide image.
         """
-        count, width = buffer.shape
-        view, fd = memoryview(buffer).cast("B"), self.fd
-        for at in range(0, count * width, width):
-            row = view[at : at + width]
-            got = _preadv(fd, (row,), offset)
-            if got < width:
-                got += self.read_into(row[got:], offset + got)
-                row[got:] = bytes(width - got)
-            offset += pitch
+        for row in range(read_rows(self.fd, offset, pitch, buffer), len(buffer)):
+            got = self.read_into(memoryview(buffer[row]), offset + row * pitch)
+            buffer[row, got:] = 0
 
     def read(self, offset: int, count: int) -> bytes:
         """Return up to `count` bytes from `offset`."""

@@ -96,6 +96,38 @@ def test_loops_equal_their_twins(seed: int, shape: tuple[int, int], k: int, peri
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    st.integers(0, 3),
+    st.sampled_from([0, 7, 12]),
+)
+def test_axes_give_what_whole_coordinates_give(
+    seed: int, shape: tuple[int, int], k: int, period: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    box = rng.normal(size=shape).astype(np.float32)
+    box[rng.random(shape) < 0.3] = np.nan
+    box[rng.random(shape) < 0.1] = np.inf
+    x, y = rng.uniform(-3, 12 << k, 7), rng.uniform(-3, 12 << k, 6)
+    x[0] = y[0] = np.nan
+    more = {
+        "scale": 0.5**k,
+        "x0": int(rng.integers(0, 4)),
+        "period": period,
+        "right": 60.0,
+        "top": 50.0,
+    }
+    whole = run(BILINEAR[0], box, *np.meshgrid(x, y), **more)
+    limits = np.array([more["scale"], 60.0, 50.0])
+    place = np.array([more["x0"], 0, period], np.int64)
+    for function in (sampling.bilinear_axes.twin, loops.bilinear_axes):  # type: ignore[attr-defined]
+        out = np.full((6, 7), -7.0, np.float32)
+        function(box, x, y, limits, place, out)
+        np.testing.assert_allclose(out, whole, rtol=1e-5, atol=1e-6)
+
+
 def test_span_is_the_bounding_box_of_what_lies_on_the_map() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.uniform(-20, 120, (30, 40)), rng.uniform(-20, 70, (30, 40))

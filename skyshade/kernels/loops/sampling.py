@@ -148,6 +148,41 @@ def bilinear(box: Any, x: Any, y: Any, limits: Any, place: Any, out: Any) -> Non
 
 
 @jit
+def _axis(x: Any, scale: float, last: float, first: int, turn: int, size: int, out: Any) -> None:
+    """Split positions along one axis into two clipped indices and a fraction, NaN off the image."""
+    at, beside, fraction = out
+    for k in range(x.size):
+        on = x[k] >= -0.5 and x[k] <= last
+        u = (x[k] + 0.5) * scale - 0.5 if on else 0.0
+        low = np.floor(u)
+        fraction[k] = u - low if on else np.nan
+        index = np.int64(low) - first
+        index = index + turn if index < 0 else index
+        at[k], beside[k] = min(max(index, 0), size - 1), min(max(index + 1, 0), size - 1)
+
+
+@jit
+def bilinear_axes(box: Any, x: Any, y: Any, limits: Any, place: Any, out: Any) -> None:
+    """Sample four pixels a position: rows are mixed first, whole, then columns."""
+    height, width = box.shape
+    i0, i1, fu = np.empty(x.size, np.int64), np.empty(x.size, np.int64), np.empty(x.size)
+    j0, j1, fv = np.empty(y.size, np.int64), np.empty(y.size, np.int64), np.empty(y.size)
+    _axis(x, limits[0], limits[1], place[0], place[2], width, (i0, i1, fu))
+    _axis(y, limits[0], limits[2], place[1], 0, height, (j0, j1, fv))
+    mixed = np.empty(width)
+    for r in range(y.size):
+        upper, lower, f = box[j0[r]], box[j1[r]], fv[r]
+        for c in range(width):
+            mixed[c] = upper[c] + (np.float64(lower[c]) - upper[c]) * f
+        for k in range(x.size):
+            a, b = np.uint64(i0[k]), np.uint64(i1[k])
+            s = mixed[a] + (mixed[b] - mixed[a]) * fu[k]
+            if s - s != 0.0 and f == f and fu[k] == fu[k]:
+                s = _renormalised(upper[a], upper[b], lower[a], lower[b], fu[k], f)
+            out[r, k] = s
+
+
+@jit
 def nearest(box: Any, x: Any, y: Any, limits: Any, place: Any, out: Any) -> None:
     """Sample one pixel a position."""
     width, last_row, last_col = x.shape[1], box.shape[0] - 1, box.shape[1] - 1

@@ -1,0 +1,61 @@
+"""``/api/sources``, ``/api/boxes``, ``/api/grids``, ``/api/colormaps`` and the tree."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+
+from skyshade.app.api_grids import HERE
+from skyshade.app.api_json import Json
+from skyshade.app.api_services import Services
+from skyshade.overlays import SourceList
+from skyshade.shaders.colormaps import colormap_names
+
+
+def overlays_router(services: Services) -> APIRouter:
+    """Return the routes of what lies over the layers, and of what styles and grids there are."""
+    router = APIRouter(prefix="/api", default_response_class=Json)
+    atlas = services.atlas
+
+    @router.get("/sources", tags=["overlays"], summary="Every source list")
+    def sources() -> Json:
+        return Json([brief(one) for one in atlas.source_lists()])
+
+    @router.get("/sources/{name}", tags=["overlays"], summary="The sources of one list")
+    def source_list(name: str) -> Json:
+        found = atlas.sources(name)
+        return Json({**brief(found), "sources": found.records()})
+
+    @router.get("/boxes", tags=["overlays"], summary="Every highlight box")
+    def boxes() -> Json:
+        return Json([asdict(box) for box in atlas.boxes()])
+
+    @router.get("/tree", tags=["layers"], summary="Everything that is published, by kind")
+    def tree() -> Json:
+        return Json(atlas.tree())
+
+    @router.get("/grids", tags=["tiles"], summary="Tile grids as OGC TileMatrixSets")
+    def grids() -> Json:
+        return Json([grid.to_ogc() for grid in HERE.values()])
+
+    @router.get("/colormaps", tags=["tiles"], summary="Names of the colour maps")
+    def colormaps() -> Json:
+        return Json(list(colormap_names()))
+
+    return router
+
+
+def brief(sources: SourceList) -> dict[str, Any]:
+    """Return a source list's line in the list of lists."""
+    return {
+        "id": sources.id,
+        "title": sources.title,
+        "count": len(sources),
+        "total": sources.total,
+        "truncated": sources.truncated,
+        "columns": list(sources.columns),
+        "units": dict(sources.units),
+        "notes": list(sources.notes),
+    }

@@ -1,0 +1,1 @@
+"""Named layers, source lists and boxes that are published together."""

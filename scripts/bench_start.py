@@ -39,10 +39,9 @@ def skyshade_command(path: Path) -> list[str]:
 
 
 def start_skyshade(path: Path, env: dict[str, str] | None = None) -> float:
-    """Return seconds from exec to the first tile."""
+    """Return seconds from exec to the first tile; its id follows from the file's name."""
     with ServerProcess(skyshade_command(path), env) as server:
-        layers = json.loads(server.wait_for("/api/layers")[1])
-        return server.wait_for(f"/tiles/{layers[0]['id']}/sky/1/1/1.png", "image/")[0]
+        return server.wait_for(f"/tiles/{path.stem}-i/sky/1/1/1.png", "image/")[0]
 
 
 def start_unwarmed(path: Path) -> float:
@@ -55,7 +54,10 @@ def start_unwarmed(path: Path) -> float:
 
 
 def start_tilemaker(path: Path, command: str) -> float:
-    """Return seconds from exec to TileMaker's first tile of the same part of the sky."""
+    """Return seconds from exec to TileMaker's first tile of the same part of the sky.
+
+    Its ids are made anew at every start: the list of layers must come first.
+    """
     with ServerProcess([command, "open", str(path), "--port", "{port}"]) as server:
         layer = json.loads(server.wait_for("/layers/default")[1])["layer"]["layer_id"]
         return server.wait_for(f"/layers/{layer}/1/0/1/tile.png", "image/")[0]

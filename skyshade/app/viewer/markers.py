@@ -73,7 +73,7 @@ class Markers:
             source=self.source,
             marker="circle",
             fill_color=colour,
-            fill_alpha=0.9 if solid else 0.3,
+            fill_alpha=0.9 if solid else 0.15,
             line_color=colour,
             line_width=0.0 if solid else 1.4,
             hover_fill_alpha=0.9,

@@ -45,7 +45,7 @@ class Sources:
             colour = COLOURS[n % len(COLOURS)]
             markers = Markers(plot, found.title, on_pick, colour=colour)
             columns = dict(found.columns)
-            rows = Rows(np.asarray(found.ra), np.asarray(found.dec), columns, found.names, 9.0)
+            rows = Rows(np.asarray(found.ra), np.asarray(found.dec), columns, found.names, 7.5)
             markers.show(rows)
             self._markers[found.id] = markers
             for name, ra, dec in zip(found.names, found.ra, found.dec, strict=True):

@@ -1,0 +1,137 @@
+"""A real server in its own process and a real Chromium for the browser tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+READY = re.compile(r"Skyshade is ready at (http://\S+)")
+
+
+@dataclass
+class Served:
+    """A running ``skyshade open``: its address and what it printed."""
+
+    process: subprocess.Popen[str]
+    url: str = ""
+    lines: list[str] = field(default_factory=list)
+
+
+def serve(*arguments: str) -> Iterator[Served]:
+    """Run ``skyshade`` with `arguments` on a free port until the test is over."""
+    script = Path(sys.executable).with_name("skyshade")
+    command = [str(script), *arguments, "--no-browser", "--port", "0"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
+    served = Served(process)
+    assert process.stdout is not None
+    for line in process.stdout:
+        served.lines.append(line.rstrip())
+        if found := READY.search(line):
+            served.url = found[1]
+            break
+    else:
+        pytest.fail("skyshade ended before it was ready:\n" + "\n".join(served.lines))
+    reader = Thread(target=lambda: served.lines.extend(x.rstrip() for x in process.stdout or ()))
+    reader.start()
+    yield served
+    process.terminate()
+    process.wait(20)
+    reader.join(5)
+    process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Served]:
+    """``skyshade demo``."""
+    yield from serve("demo")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; skips on a user's machine without one, fails in CI."""
+    found = os.environ.get("SKYSHADE_CHROMIUM") or shutil.which("chromium")
+    if not found:
+        message = "no chromium on this machine (set SKYSHADE_CHROMIUM)"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield started
+        started.close()
+
+
+@dataclass
+class Visit:
+    """A page with all that it asked for and complained about."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+
+    def tiles(self) -> list[str]:
+        """Return the tile URLs that were asked for so far."""
+        return [url for url in self.requests if "/tiles/" in url]
+
+
+@pytest.fixture
+def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """A fresh 1280 x 720 page; a screenshot is left in ``tests/browser/shots`` at the end."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    seen = Visit(page)
+
+    def failed(asked: Request) -> None:
+        if asked.failure and "ERR_ABORTED" not in asked.failure:
+            seen.failures.append(f"{asked.url}: {asked.failure}")
+
+    page.on("request", lambda asked: seen.requests.append(asked.url))
+    page.on("requestfailed", failed)
+    page.on(
+        "console",
+        lambda message: (
+            seen.console.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
+    page.on("pageerror", lambda error: seen.console.append(str(error)))
+    yield seen
+    shots = Path(__file__).parent / "shots"
+    shots.mkdir(exist_ok=True)
+    page.screenshot(path=shots / f"{request.node.name}.png")
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def nearest_star(demo_data: Path) -> Callable[[float, float], tuple[float, float]]:
+    """Position of the demo star that is nearest to a position, both in ICRS degrees."""
+    table = pq.read_table(demo_data / "tycho2_bright.parquet", columns=["ra", "dec"])
+    ra, dec = table["ra"].to_numpy(), table["dec"].to_numpy()
+
+    def find(near_ra: float, near_dec: float) -> tuple[float, float]:
+        across = (ra - near_ra + 180) % 360 - 180
+        best = np.argmin(np.hypot(across * np.cos(np.radians(near_dec)), dec - near_dec))
+        return float(ra[best]), float(dec[best])
+
+    return find

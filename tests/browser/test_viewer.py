@@ -79,6 +79,11 @@ def choose(page: Page, label: str, option: str) -> None:
     page.get_by_label(label, exact=True).select_option(label=option)
 
 
+def toggle(page: Page, label: str) -> None:
+    """Click on the words beside a checkbox, as people do (an input is stretched over them)."""
+    page.get_by_text(label).last.click(force=True)
+
+
 def test_the_page_loads_and_stays_on_this_machine(visit: Visit, demo: Served) -> None:
     plot = open_page(visit, demo)
     assert visit.tiles(), "no tile was asked for"
@@ -103,12 +108,14 @@ def test_nothing_is_cut_off_at_1280_by_720(visit: Visit, demo: Served) -> None:
 
 
 def test_a_pan_and_a_zoom_fetch_tiles(visit: Visit, demo: Served) -> None:
-    plot = open_page(visit, demo)
+    open_page(visit, demo)
     page, mouse = visit.page, visit.page.mouse
+    choose(page, "Layer", "tycho2_bright")  # its deepest level has more tiles than are prefetched
+    plot = settle(page)
     centre = plot["left"] + plot["width"] / 2, plot["top"] + plot["height"] / 2
     before = zooms(visit.tiles())
     mouse.move(*centre)
-    for _ in range(6):
+    for _ in range(10):  # so near that the drag needs tiles which no Bokeh has prefetched
         mouse.wheel(0, -240)
         page.wait_for_timeout(80)
     zoomed = settle(page)
@@ -116,10 +123,11 @@ def test_a_pan_and_a_zoom_fetch_tiles(visit: Visit, demo: Served) -> None:
     assert max(zooms(visit.tiles())) > max(before)
 
     known = len(set(visit.tiles()))
-    mouse.move(*centre)
-    mouse.down()
-    mouse.move(centre[0] + 300, centre[1] + 60, steps=6)
-    mouse.up()
+    for _ in range(3):
+        mouse.move(*centre)
+        mouse.down()
+        mouse.move(centre[0] + 400, centre[1] + 60, steps=6)
+        mouse.up()
     panned = settle(page)
     assert panned["x0"] < zoomed["x0"], "dragging to the right must show what lies to the left"
     assert len(set(visit.tiles())) > known
@@ -142,7 +150,7 @@ def test_a_colour_change_changes_pixels(visit: Visit, demo: Served) -> None:
 @pytest.mark.parametrize(
     ("ra", "dec"),
     [
-        (84.68653, -2.60008),  # sigma Orionis
+        (76.9626, -5.0863),  # beta Eridani, alone in its field
         (44.56531, 89.26411),  # near the pole: plate carree, circles become ellipses
         (0.0, 0.0),  # RA 0: replaced by the star nearest to it
     ],
@@ -155,8 +163,8 @@ def test_a_star_sits_at_its_position(
     page = visit.page
     choose(page, "Layer", "tycho2_bright")
     settle(page)
-    page.get_by_text("Points of the catalogue").click()
-    page.get_by_text("Graticule").click()
+    toggle(page, "Points of the catalogue")
+    toggle(page, "Graticule")
     search = page.get_by_label("Go to")
     search.fill(f"{ra} {dec}")
     search.press("Enter")
@@ -166,13 +174,13 @@ def test_a_star_sits_at_its_position(
     x, y = on_screen(plot, ra, dec)
     assert abs(x - plot["width"] / 2) < 2
     assert abs(y - plot["height"] / 2) < 2
-    light = shot(page, plot).sum(axis=2)
-    bright = np.argwhere(light > (light.min() + light.max()) / 2) + 0.5
-    near = bright[np.hypot(bright[:, 1] - x, bright[:, 0] - y) < 25]
-    assert len(near), "no star near its position"
-    row, column = near.mean(axis=0)
-    assert abs(column - x) < 2
-    assert abs(row - y) < 2
+    near = shot(page, plot).sum(axis=2)[
+        round(y) - 10 : round(y) + 10, round(x) - 10 : round(x) + 10
+    ]
+    assert np.ptp(near) > 20, "no star near its position"  # one pixel of a tile: a faint dot
+    row, column = np.argwhere(near > (near.min() + near.max()) / 2).mean(axis=0) - 9.5
+    assert abs(column) < 2.5
+    assert abs(row) < 2.5
 
 
 def test_east_is_left(visit: Visit, demo: Served, nearest_star: Callable[..., Any]) -> None:
@@ -188,7 +196,9 @@ def test_readout_under_the_pointer(visit: Visit, demo: Served) -> None:
     x, y = on_screen(plot, 270.0, -30.0)
     visit.page.mouse.move(plot["left"] + x, plot["top"] + y)
     visit.page.wait_for_timeout(900)
-    assert visit.page.get_by_text(re.compile(r"(270\.0|269\.9).*18h00m|18h00m.*(270\.0|269\.9)")).count()
+    assert visit.page.get_by_text(
+        re.compile(r"(270\.0|269\.9).*18h00m|18h00m.*(270\.0|269\.9)")
+    ).count()
     assert any("/value?" in url for url in visit.requests)
 
 

@@ -53,7 +53,9 @@ class Colours:
         units = f" [{pretty_units(info.units)}]" if info.units else ""
         self._controls.units.object = f'<div class="heading">{escape(what + units)}</div>'
         self._bar.show(shader)
-        self._bar.model.title = PlainText(text=pretty_units(info.units) or what)
+        title = pretty_units(info.units) or what
+        if self._bar.model.title is None or self._bar.model.title.text != title:
+            self._bar.model.title = PlainText(text=title)
 
     def _set_range(self, statistics: Statistics, low: float, high: float) -> None:
         histogram, ours = self._controls.histogram, self._controls

@@ -35,6 +35,8 @@ from skyshade.types import Coverage
 INK, FAINT, GROUND, VOID = "#c9d1e0", "#8a94a8", "#05070c", "#0d1119"
 FONT = "Inter, 'Segoe UI', system-ui, 'DejaVu Sans', sans-serif"
 SQUARE = 360.0  # degrees on a side of the one tile at level 0
+# Bokeh 3.10 takes the nearest level instead of the last coarser one: this makes it the same one.
+LEVELS = {"pixel_ratio": 2**0.5} if "pixel_ratio" in WMTSTileSource.properties() else {}
 MARGIN = 1.06  # room around a layer that is shown whole
 
 
@@ -94,6 +96,10 @@ class SkyMap:
     def name_layer(self, layer_id: str, units: str) -> None:
         """Say which layer the value under the pointer comes from."""
         self.probe.data = {**self.probe.data, "layer": [layer_id], "units": [units]}
+
+    def serve_from(self, base_url: str) -> None:
+        """Ask another server for the values under the pointer."""
+        self.probe.data = {**self.probe.data, "base": [base_url]}
 
     def set_angles(self, *, sexagesimal: bool) -> None:
         """Label the axes in degrees or in hours and minutes."""
@@ -181,6 +187,7 @@ def _tile_source(url: str, max_zoom: int) -> WMTSTileSource:
         y_origin_offset=270.0,
         initial_resolution=SQUARE / 256,
         wrap_around=True,
+        **LEVELS,
     )
 
 

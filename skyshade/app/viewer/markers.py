@@ -66,16 +66,18 @@ class Markers:
         self.title, self._on_pick = title, on_pick
         self._rows: Rows | None = None
         self.source = ColumnDataSource(data={"u": [], "v": [], "size": [], "row": []})
+        self._halo = None
+        at: dict[str, Any] = {"x": "u", "y": "v", "size": "size", "source": self.source}
+        if not solid:  # a dark ring below, or bright rings would be lost on a bright map
+            self._halo = plot.scatter(**at, fill_alpha=0.0, line_color="#06101d", line_width=3.6)
+            self._halo.nonselection_glyph = None
         self.renderer = plot.scatter(
-            x="u",
-            y="v",
-            size="size",
-            source=self.source,
+            **at,
             marker="circle",
             fill_color=colour,
             fill_alpha=0.9 if solid else 0.15,
-            line_color=colour,
-            line_width=0.0 if solid else 1.4,
+            line_color="#06101d" if solid else colour,
+            line_width=0.5 if solid else 1.6,
             hover_fill_alpha=0.9,
             hover_line_color="#ffffff",
             hover_fill_color=colour,
@@ -86,6 +88,12 @@ class Markers:
             self.hover.limit = 1
         plot.add_tools(self.hover)
         self.source.selected.on_change("indices", self._picked)
+
+    def reveal(self, *, visible: bool) -> None:
+        """Show or hide what is marked."""
+        self.renderer.visible = visible
+        if self._halo is not None:
+            self._halo.visible = visible
 
     def show(self, rows: Rows) -> None:
         """Replace the markers; columns go to the page as text."""
@@ -135,10 +143,17 @@ def _place(ra: float, dec: float) -> str:
     return f"{hms(float(ra), 2)} {dms(float(dec), 1)}"
 
 
-def details_html(title: str, cells: Mapping[str, str]) -> str:
-    """Return a table of one row, every text escaped."""
+def details_html(title: str, cells: Mapping[str, str], number: int) -> str:
+    """Return a card with a table of one row, every text escaped.
+
+    The browser closes it by itself (a checkbox and CSS); `number` tells cards apart, so that the
+    same row can be opened again.
+    """
     lines = [f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in cells.items()]
-    return f'<div class="details"><h4>{escape(title)}</h4><table>{"".join(lines)}</table></div>'
+    close = '<input type="checkbox" class="close" aria-label="Close" title="Close">'
+    table = f"<h4>{escape(title)}</h4><table>{''.join(lines)}</table>"
+    inner = f'{close}<div class="details">{table}</div>'
+    return f'<div class="card" data-number="{number}">{inner}</div>'
 
 
 def magnitude_column(columns: Sequence[str]) -> str | None:

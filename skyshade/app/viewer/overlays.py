@@ -56,7 +56,7 @@ class Sources:
     def choose(self, ids: Sequence[str]) -> None:
         """Show these lists and hide the others."""
         for name, markers in self._markers.items():
-            markers.renderer.visible = name in ids
+            markers.reveal(visible=name in ids)
 
 
 class Boxes:

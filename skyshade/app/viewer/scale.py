@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from bokeh.models import ColorBar, FixedTicker, LinearColorMapper, PlainText
+from bokeh.models import ColorBar, CustomJSTickFormatter, FixedTicker, LinearColorMapper
 
 from skyshade.app.viewer.text import number
 from skyshade.shaders.shader import Shader
 from skyshade.types import AnyArray, FloatArray
 
 GAP = 0.075  # least distance of two ticks, as a part of the bar
+NEAREST = "return labels[places.findIndex((at) => Math.abs(at - tick) < 1e-6)] ?? '';"
 
 Place = Callable[[FloatArray], FloatArray]
 
@@ -77,9 +78,11 @@ class ColourBar:
     def __init__(self) -> None:
         self._mapper = LinearColorMapper(palette=["#000000", "#ffffff"], low=0.0, high=1.0)
         self._ticker = FixedTicker(ticks=[])
+        self._labels = CustomJSTickFormatter(args={"places": [], "labels": []}, code=NEAREST)
         self.model = ColorBar(
             color_mapper=self._mapper,
             ticker=self._ticker,
+            formatter=self._labels,
             width=14,
             padding=6,
             margin=4,
@@ -103,9 +106,8 @@ class ColourBar:
         low, high = norm.span
         curved = norm.stretch not in ("linear", "abs")
         found = ticks(nice_values(low, high, curved=curved), norm.fraction)
-        # in place: a colour bar does not look at another ticker
-        self._ticker.ticks = [tick.place for tick in found]
-        self.model.major_label_overrides = {
-            tick.place: PlainText(text=tick.label) for tick in found
-        }
+        # in place: a colour bar does not look at another ticker or formatter
+        places = [tick.place for tick in found]
+        self._labels.args = {"places": places, "labels": [tick.label for tick in found]}
+        self._ticker.ticks = places
         self._mapper.palette = hex_palette(shader.palette[1:])

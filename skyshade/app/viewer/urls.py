@@ -9,11 +9,16 @@ from skyshade.geometry.grids import MAX_ZOOM
 from skyshade.types import Style
 
 
-def tile_url(base: str, layer_id: str, style: Style, *, version: str = "", token: str = "") -> str:
+def tile_url(
+    base: str,
+    layer_id: str,
+    style: Style,
+    *,
+    double: bool = True,
+    version: str = "",
+    token: str = "",
+) -> str:
     """Return the template of a layer's tiles on the grid ``square``.
-
-    Tiles are asked for at 512 px: Bokeh draws them between 256 and 512 screen pixels wide, and
-    smaller ones would look blurred.
 
     Parameters
     ----------
@@ -22,6 +27,9 @@ def tile_url(base: str, layer_id: str, style: Style, *, version: str = "", token
     layer_id : str
     style : Style
         Fields that are None are left to the server, which takes the layer's own.
+    double : bool
+        Ask for 512 px tiles. Bokeh draws tiles between 256 and 512 screen pixels wide: maps of 256
+        would look blurred, while single rows of a catalogue would be lost on 512.
     version : str
         The layer's version, when it may be cached for good.
     token : str
@@ -30,8 +38,8 @@ def tile_url(base: str, layer_id: str, style: Style, *, version: str = "", token
     if not style.reverse:
         asked.pop("reverse")
     asked |= {name: value for name, value in (("v", version), ("token", token)) if value}
-    layer = quote(layer_id, safe="")
-    return f"{base}tiles/{layer}/square/{{Z}}/{{X}}/{{Y}}@2x.png?{urlencode(asked)}"
+    layer, size = quote(layer_id, safe=""), "@2x" if double else ""
+    return f"{base}tiles/{layer}/square/{{Z}}/{{X}}/{{Y}}{size}.png?{urlencode(asked)}"
 
 
 def deepest(max_zoom: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
@@ -12,7 +13,7 @@ import param
 
 from skyshade.app.viewer.assets import asset
 from skyshade.app.viewer.colours import Colours
-from skyshade.app.viewer.controls import Controls, html_pane, styled, tie
+from skyshade.app.viewer.controls import Controls, html_pane, tie
 from skyshade.app.viewer.figure import SkyMap
 from skyshade.app.viewer.labels import BecomesExact, layer_groups, notes_html, title_html
 from skyshade.app.viewer.markers import details_html
@@ -115,26 +116,17 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
         self._points = Points(plot, self.session, self._details, self._counted)
         self._sources = Sources(plot, lists, self._details)
         self._title = html_pane(margin=(8, 12, 0, 14), height=24)
-        self._card = pn.Column(visible=False)
+        self._card = html_pane(
+            sizing_mode=None,
+            width=300,
+            margin=0,
+            styles={"position": "absolute", "right": "110px", "top": "84px", "z-index": "20"},
+        )
+        self._cards = count()
         self._panel = self._layout()
         self.session.root = self._panel
 
     def _layout(self) -> pn.Row:
-        close = pn.widgets.Button(
-            **styled("\N{MULTIPLICATION SIGN}", sizing_mode="fixed", width=28, height=28, margin=0)
-        )
-        close.stylesheets = [asset("widgets.css")]
-        close.styles = {"position": "absolute", "top": "6px", "right": "6px", "z-index": "2"}
-        close.on_click(lambda _: self._card.param.update(visible=False))
-        self._text = html_pane(margin=(10, 12, 10, 12))
-        self._card.objects = [close, self._text]
-        self._card.param.update(
-            width=300,
-            margin=0,
-            styles={"position": "absolute", "right": "110px", "top": "84px", "max-height": "60%",
-                    "z-index": "20"},
-            stylesheets=[asset("card.css")],
-        )  # fmt: skip
         readout = pn.pane.Bokeh(
             self._map.readout, sizing_mode="stretch_width", height=24, margin=(0, 16, 0, 14)
         )
@@ -163,6 +155,14 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
         """Stop listening to the atlas; called when the page goes."""
         self.session.close()
         self._subscription.close()
+
+    @changes_page
+    def serve_from(self, base_url: str) -> None:
+        """Take tiles and values from another address from now on."""
+        if base_url != self._base:
+            self._base = base_url
+            self._map.serve_from(base_url)
+            self._restyle()
 
     def picture(self, pixels: int = 1024) -> Image:
         """Return what the map shows now, without overlays, as a Pillow image.
@@ -260,7 +260,14 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
         # previews have no version: tiles of the same address would not be asked for again
         exact = not isinstance(layer, BecomesExact) or layer.ready
         version = layer.version if exact else ""
-        url = tile_url(self._base, layer.info.id, self._style(), version=version, token=self._token)
+        url = tile_url(
+            self._base,
+            layer.info.id,
+            self._style(),
+            double=layer.info.kind != "catalog",
+            version=version,
+            token=self._token,
+        )
         self._map.show_tiles(url, deepest(layer.info.max_zoom), self.opacity)
 
     @changes_page
@@ -279,6 +286,8 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
         """Draw a catalogue's points, unless they are marked as a source list already."""
         wanted = self.points and self.layer is not None and self.layer not in self.sources
         self._points.follow(self._current if wanted else None, self._current.info.title)
+        if not wanted:
+            self._counted(0, drawn=False)
 
     def _head(self) -> None:
         info, entry = self._current.info, self._atlas.entry(self.layer)
@@ -321,7 +330,8 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
     def _moved(self, view: Mapping[str, Sequence[float]]) -> None:
         """Take over where the browser's view has come to rest."""
         with self._browser_moves():
-            self.param.update(center=(view["ra"][0], view["dec"][0]), width=view["width"][0])
+            ra, dec, width = (float(view[name][0]) for name in ("ra", "dec", "width"))
+            self.param.update(center=(ra, dec), width=width)
         self._look()
 
     @contextmanager
@@ -341,7 +351,7 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
     @changes_page
     def _counted(self, total: int, drawn: bool) -> None:
         note = ""
-        if total and self._controls.points.visible:
+        if total and self.points and self._controls.points.visible:
             note = f"{total:,} rows in view" + ("" if drawn else "; zoom in to see each")
         self._controls.points_note.object = f'<div class="note">{note}</div>'
         self._controls.points_note.visible = bool(note)
@@ -364,8 +374,7 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
 
     @changes_page
     def _details(self, title: str, cells: Mapping[str, str]) -> None:
-        self._text.object = details_html(title, cells)
-        self._card.visible = True
+        self._card.object = details_html(title, cells, next(self._cards))
 
     @changes_page
     def _news(self, events: Sequence[Event]) -> None:

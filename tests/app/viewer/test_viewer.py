@@ -113,8 +113,9 @@ def test_a_typed_range_and_the_slider(viewer: Viewer) -> None:
 
 def test_the_colour_bar_has_readable_ticks(viewer: Viewer) -> None:
     bar = viewer._map.figure.select_one(ColorBar)
-    labels = [label.text for label in bar.major_label_overrides.values()]
+    labels = bar.formatter.args["labels"]
     assert len(labels) >= 3
+    assert bar.formatter.args["places"] == bar.ticker.ticks
     assert all(0.0 <= tick <= 1.0 for tick in bar.ticker.ticks)
     assert bar.title.text == "deg\N{SUPERSCRIPT MINUS}\u00b2"
     assert len(bar.color_mapper.palette) == 255
@@ -176,9 +177,12 @@ def test_rows_appear_when_the_view_holds_few(viewer: Viewer) -> None:
 def test_a_click_shows_every_column_as_text(viewer: Viewer) -> None:
     markers = viewer._sources._markers["list"]
     markers.source.selected.indices = [1]
-    assert viewer._card.visible
-    assert "<img" not in viewer._text.object
-    assert "&lt;img src=x onerror=alert(1)&gt;" in viewer._text.object
+    first = viewer._card.object
+    assert "<img" not in first
+    assert "&lt;img src=x onerror=alert(1)&gt;" in first
+    markers.source.selected.indices = []
+    markers.source.selected.indices = [1]
+    assert viewer._card.object != first, "a closed card must open again"
 
 
 def test_hover_shows_values_as_text(viewer: Viewer) -> None:

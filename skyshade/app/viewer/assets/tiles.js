@@ -5,9 +5,16 @@ const pair = [first, second];
 const state = (want._swap ??= { front: 0, url: first.tile_source.url, timer: 0 });
 const quiet = { sync: false };
 
+// The level that the renderer takes; Bokeh 3.10 counts the pixels of the device.
+function level_of(source, extent) {
+  const { inner_height: height, inner_width: width } = plot;
+  if (source.pixel_ratio == null) return source.get_level_by_extent(extent, height, width);
+  const scale = (plot.hidpi ? window.devicePixelRatio : 1) / source.pixel_ratio;
+  return source.get_closest_level_by_extent(extent, height * scale, width * scale);
+}
 function loaded(source) {
   const extent = [plot.x_range.start, plot.y_range.start, plot.x_range.end, plot.y_range.end];
-  const level = source.get_level_by_extent(extent, plot.inner_height, plot.inner_width);
+  const level = level_of(source, extent);
   return source.get_tiles_by_extent(extent, level, 0).every(([x, y, z]) => {
     const tile = source.tiles.get(source.tile_xyz_to_key(x, y, z));
     return tile != null && (tile.loaded || tile.finished);
@@ -42,6 +49,7 @@ if (url == state.url) {
     y_origin_offset: old.y_origin_offset,
     initial_resolution: old.initial_resolution,
     wrap_around: old.wrap_around,
+    ...(old.pixel_ratio == null ? {} : { pixel_ratio: old.pixel_ratio }),
   });
   pair[1 - state.front].setv({ alpha: 0, visible: true, tile_source: source }, quiet);
   state.timer = setTimeout(() => swap(source, performance.now() + 8000), 80);

@@ -21,6 +21,7 @@ from skyshade.app.settings import Settings
 API_PREFIXES = ("/api/", "/tiles/")
 API_PATHS = ("/api", "/tiles", "/health", "/ready", "/docs", "/openapi.json")
 OPEN_PATHS = ("/health", "/ready")  # say nothing about the data; probes know no token
+OPEN_PREFIX = "/static/"  # Bokeh's and Panel's scripts: a notebook's page has no cookie for them
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 ANYWHERE = ("0.0.0.0", "::", "")
 _URL_SAFE = "%~!$&'()*+,;=:@/"
@@ -106,7 +107,7 @@ class Guard:
             names = ", ".join(sorted(self.names))
             detail = f"host {host[:80]!r} is not served here; allowed: {names} (--allowed-host)"
             return Verdict(421, detail)
-        if self._token is None or path in OPEN_PATHS:
+        if self._token is None or path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
             return Verdict(query=_without_token(query)[1] if "token=" in query else query)
         return self._admit(method, path, query, header)
 

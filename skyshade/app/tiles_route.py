@@ -84,6 +84,16 @@ class TileApp:
             return await self._tilejson(path, query, scope.get("skyshade.token", ""))
         address = parse_path(path)
         base = self.services.atlas.layer(address.layer)
+        try:
+            return await self._tile(scope, address, base, query)
+        except DataError as error:
+            if not isinstance(error, ChangedError):
+                self.services.atlas.degrade(address.layer, str(error))
+            raise
+
+    async def _tile(
+        self, scope: Scope, address: Address, base: Layer, query: bytes
+    ) -> tuple[int, Headers, bytes]:
         look = await self._look(address, base, query)
         key = (look.key, address.window and address.window.key, address.size, address.fmt)
         etag = _etag(key)
@@ -116,12 +126,7 @@ class TileApp:
             kept_bytes,
             lambda: self._render(address, look, deadline),
         )
-        try:
-            return await self._in_time(future)
-        except DataError as error:
-            if not isinstance(error, ChangedError):
-                self.services.atlas.degrade(address.layer, str(error))
-            raise
+        return await self._in_time(future)
 
     async def _in_time(self, future: Future[T]) -> T:
         """Wait for a pool's future, but not longer than a tile may take; others may go on."""

@@ -21,7 +21,12 @@ CYLINDRICAL = frozenset({"CAR", "CEA", "MER", "CYP"})
 # back for positions far from the image may be another branch, so every point is verified.
 _POLYNOMIAL = frozenset({"ZPN", "TPV", "TPD", "TNX", "ZPX", "DSS"})
 _ROUND_TRIP = 1e-6  # degrees
+# Beyond these, float64 leaves too little of a position, or the numbers are not what they say.
+_FAR = 1e9  # pixels from the image to the reference pixel
+_TURNS = 3600.0  # degrees of a reference position
+_SIDES = (1e-11, 360.0)  # degrees along a pixel
 _STEPS = 30
+_NOWHERE = (0.0, 0.0), (0.0, 0.0, 0.0, 0.0)  # maps without distortion do not look for any
 _FAILURES = (
     WcsError,
     NoConvergence,
@@ -48,8 +53,9 @@ def check_celestial(wcs: Any, shape: tuple[int, int]) -> None:
     Raises
     ------
     InputError
-        With the cause in a few words: no two celestial axes, values that are not finite, a
-        singular matrix, an unknown projection, no pixel on the sky, or no way back to pixels.
+        With the cause in a few words: no two celestial axes, values that are not finite or out
+        of all reason, a singular matrix, an unknown projection, no pixel on the sky, or no way
+        back to pixels.
     """
     if len(shape) != 2 or min(shape) < 1:
         msg = f"image shape {tuple(shape)} is not allowed: two axes of at least one pixel"
@@ -95,6 +101,23 @@ def _check_numbers(prm: Any) -> None:
     det = float(np.linalg.det(_scale_matrix(prm)))
     if not (math.isfinite(det) and det != 0.0):
         msg = "the matrix from pixels to degrees is singular (CDELT, PC or CD)"
+        raise InputError(msg)
+    _check_sizes(prm)
+
+
+def _check_sizes(prm: Any) -> None:
+    """Refuse finite numbers that no sky map has."""
+    for name, values, most, cause in (
+        ("CRPIX", prm.crpix, _FAR, "nowhere near the image"),
+        ("CRVAL", prm.crval, _TURNS, "no position in degrees"),
+    ):
+        if np.abs(values).max() > most:
+            msg = f"{name} = {', '.join(f'{v:g}' for v in values)} is {cause}"
+            raise InputError(msg)
+    sides = np.hypot(*_scale_matrix(prm))
+    if not (_SIDES[0] <= sides.min() and sides.max() <= _SIDES[1]):
+        text = " x ".join(f"{v:g}" for v in sides)
+        msg = f"pixels of {text} degrees are not allowed: {_SIDES[0]:g} to {_SIDES[1]:g} (CDELT)"
         raise InputError(msg)
 
 
@@ -188,6 +211,7 @@ class PixelMap:
             table is not None for table in (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)
         )
         self._crpix = float(wcs.wcs.crpix[0]) - 1.0
+        self._shift, self._near = self._find_reach() if self._distorted else _NOWHERE
         self.period = self._find_period()
         self._verify = self._distorted or self.projection in _POLYNOMIAL or not self._one_sided()
         self.resolution = self._find_resolution()
@@ -273,24 +297,42 @@ class PixelMap:
         return world[:, self._lng], world[:, 1 - self._lng]
 
     def _undo_distortion(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Invert the distortion by fixed-point iteration; NaN where it does not settle.
+        """Invert the distortion by fixed-point iteration; NaN far from the image.
 
-        Polynomials run wild far from the image, so positions more than an image away are NaN.
+        What has not settled is found out by the verification that follows.
         """
-        ny, nx = self.shape
+        x0, x1, y0, y1 = self._near
         with np.errstate(invalid="ignore", over="ignore"):
-            near = (x > -nx) & (x < 2 * nx) & (y > -ny) & (y < 2 * ny)
+            near = (x > x0) & (x < x1) & (y > y0) & (y < y1)
             out_x, out_y = np.full_like(x, np.nan), np.full_like(y, np.nan)
             goal_x, goal_y = x[near], y[near]
-            at_x, at_y = goal_x.copy(), goal_y.copy()
+            at_x, at_y = goal_x - self._shift[0], goal_y - self._shift[1]
             for _ in range(_STEPS if goal_x.size else 0):
                 foc_x, foc_y = self._distort(at_x, at_y)
                 step_x, step_y = goal_x - foc_x, goal_y - foc_y
                 at_x, at_y = at_x + step_x, at_y + step_y
-                if np.nanmax(np.hypot(step_x, step_y)) < 1e-9:
+                if not np.any(np.hypot(step_x, step_y) >= 1e-9):
                     break
         out_x[near], out_y[near] = at_x, at_y
         return out_x, out_y
+
+    def _find_reach(self) -> tuple[tuple[float, float], tuple[float, float, float, float]]:
+        """Return by how much the distortion moves the image, and x0, x1, y0, y1 around it.
+
+        Polynomials run wild far from the image, so positions that lie more than an image away
+        from its distorted border are not looked for.
+        """
+        ny, nx = self.shape
+        along, up = np.linspace(-0.5, nx - 0.5, 65), np.linspace(-0.5, ny - 0.5, 65)
+        side, end = np.full(65, -0.5), np.full(65, 1.0)
+        x = np.concatenate([along, along, side, end * (nx - 0.5)])
+        y = np.concatenate([side, end * (ny - 0.5), up, up])
+        foc_x, foc_y = self._distort(x, y)
+        shift = float(np.mean(foc_x - x)), float(np.mean(foc_y - y))
+        x0, x1 = float(foc_x.min()), float(foc_x.max())
+        y0, y1 = float(foc_y.min()), float(foc_y.max())
+        wide, tall = max(nx, x1 - x0), max(ny, y1 - y0)
+        return shift, (x0 - wide, x1 + wide, y0 - tall, y1 + tall)
 
     def _find_period(self) -> float:
         if self.projection not in CYLINDRICAL or self._distorted or self._lng != 0:

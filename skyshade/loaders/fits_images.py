@@ -103,10 +103,15 @@ def read_images(source: Source, hdu: Hdu) -> list[SkyImage]:
 def pixel_format(header: Header, bitpix: int) -> tuple[PixelFormat, tuple[str, ...]]:
     """Return how pixels are stored, and notes on cards that make no sense."""
     scale, zero = number(header, "BSCALE", 1.0), number(header, "BZERO", 0.0)
-    blank, notes = value(header, "BLANK"), ()
+    blank = value(header, "BLANK")
     if bitpix < 0 or isinstance(blank, bool) or not isinstance(blank, int):
         blank = None
-    return PixelFormat(bitpix, scale, zero, blank), notes
+    pixels = PixelFormat(bitpix, scale, zero, blank)
+    notes: tuple[str, ...] = ()
+    if pixels.overflows:
+        cards = f"BSCALE = {scale:g}, BZERO = {zero:g}"
+        notes = (f"{cards}: values beyond 3.4e38 are shown as missing",)
+    return pixels, notes
 
 
 def _plain(source: Source, hdu: Hdu) -> Block:

@@ -44,14 +44,15 @@ class PixelFormat:
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values: float32 where that loses nothing that matters, else float64."""
-        wide = self.bitpix in (-64, 32, 64) or self._reach > _FLOAT32_MAX
+        wide = self.bitpix in (-64, 32, 64) or self.overflows
         return np.dtype(np.float64 if wide else np.float32)
 
     @property
-    def _reach(self) -> float:
+    def overflows(self) -> bool:
+        """Whether stored integers may stand for values that float32 cannot hold."""
         if self.bitpix < 0:
-            return 0.0  # cannot be known; overflow becomes NaN
-        return abs(self.bscale) * 2.0**self.bitpix + abs(self.bzero)
+            return False  # cannot be known; overflow becomes NaN
+        return abs(self.bscale) * 2.0**self.bitpix + abs(self.bzero) > _FLOAT32_MAX
 
     @property
     def scaled(self) -> bool:

@@ -35,13 +35,13 @@ def rotation(degrees: float) -> np.ndarray:
     return np.array([[c, -s], [s, c]])
 
 
-def with_sip() -> WCS:
+def with_sip(crpix: tuple[float, float] = (500, 500)) -> WCS:
     """Return a TAN-SIP WCS whose corners are off by some pixels."""
     a, b = np.zeros((4, 4)), np.zeros((4, 4))
     a[2, 0], a[1, 1], b[0, 2], b[3, 0] = 1e-5, -2e-5, 2e-5, 1e-8
-    wcs = make_wcs("TAN", (80, 30), (-0.001, 0.001), (500, 500))
+    wcs = make_wcs("TAN", (80, 30), (-0.001, 0.001), crpix)
     wcs.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"]
-    wcs.sip = Sip(a, b, None, None, [500, 500])
+    wcs.sip = Sip(a, b, None, None, crpix)
     wcs.wcs.set()
     return wcs
 
@@ -87,6 +87,8 @@ ALL: dict[str, tuple[WCS, Shape]] = {
     "tan cd": (cd_matrix(), (400, 600)),
     "tan crota": (crota(), (300, 400)),
     "tan sip": (with_sip(), (1000, 1000)),
+    # a cutout that the distortion moves by more than its own width
+    "tan sip far": (with_sip((-900, 1200)), (9, 11)),
     "tan fk4": (
         make_wcs("TAN", (266, -29), (-0.01, 0.01), (300, 300), radesys="FK4", equinox=1950.0),
         (600, 600),

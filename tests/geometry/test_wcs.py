@@ -95,6 +95,11 @@ def test_a_cyp_map_has_the_period_of_its_lambda() -> None:
     [
         ({"crval": [np.nan, 0]}, "CRVAL is not finite: nan, 0"),
         ({"crpix": [np.inf, 0]}, "CRPIX is not finite"),
+        ({"crpix": [1e300, 0]}, "CRPIX = 1e\\+300, 0 is nowhere near the image"),
+        ({"crval": [0, 1e300]}, "CRVAL = 0, 1e\\+300 is no position|latp"),
+        ({"crval": [1e10, 0]}, "CRVAL = 1e\\+10, 0 is no position"),
+        ({"cdelt": [1e100, 1]}, "pixels of 1e\\+100 x 1 degrees are not allowed"),
+        ({"cdelt": [1e-100, 1e-100]}, "pixels of 1e-100 x 1e-100 degrees are not allowed"),
         ({"cdelt": [0, 0]}, "singular"),
         ({"cdelt": [np.nan, 1]}, "not finite|singular"),
         ({"pc": [[1, 1], [1, 1]]}, "singular"),

@@ -40,6 +40,7 @@ _ANGLE = re.compile(
     re.IGNORECASE,
 )
 
+_RECIPROCAL = re.compile(r"^1 ?/ ?([A-Za-z]+)([0-9]*)$")
 _EXPONENT = re.compile(
     r"(?:(?<=[A-Za-z])(?:\*\*|\^)?|(?<=\d)(?:\*\*|\^))(?:\(([-+]?\d+)\)|([-+]?\d+)(?![\w.]))"
 )
@@ -88,7 +89,8 @@ def cell(value: Any) -> str:
 
 
 def pretty_units(units: str) -> str:
-    """Return units with raised exponents: ``deg-2`` and ``deg**-2`` alike."""
+    """Return units with raised exponents: ``deg-2``, ``deg**-2`` and ``1 / deg2`` alike."""
+    units = _RECIPROCAL.sub(lambda found: f"{found[1]}-{found[2] or 1}", units)
     return _EXPONENT.sub(lambda found: (found[1] or found[2]).translate(_RAISED), units)
 
 

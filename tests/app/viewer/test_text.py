@@ -103,6 +103,8 @@ def test_cells() -> None:
 
 def test_units() -> None:
     assert pretty_units("deg-2") == pretty_units("deg**-2") == "deg\N{SUPERSCRIPT MINUS}\u00b2"
+    assert pretty_units("1 / deg2") == pretty_units("deg-2")
+    assert pretty_units("1 / s") == "s\N{SUPERSCRIPT MINUS}\u00b9"
     assert pretty_units("10**(-6)counts/s") == "10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT SIX}counts/s"
     assert pretty_units("K_CMB") == "K_CMB"
 

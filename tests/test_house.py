@@ -8,12 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import skyshade
+from skyshade.app.settings import Settings
 from skyshade.cli import demo_files
+from skyshade.geometry import GRIDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAPERS = ("pyproject.toml", "requirements.lock", "requirements-test.lock", "environment.yml")
@@ -130,3 +133,14 @@ def test_no_file_is_too_long():
         if (lines := len(path.read_text().splitlines())) > 420  # "about 400"
     }
     assert not long
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    names = [f"SKYSHADE_{field.name.upper()}" for field in fields(Settings)]
+    assert [name for name in names if f"`{name}`" not in readme] == []
+
+
+def test_every_grid_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in (*GRIDS, "square") if f"`{name}`" not in readme] == []

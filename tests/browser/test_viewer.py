@@ -81,7 +81,9 @@ def choose(page: Page, label: str, option: str) -> None:
 
 def toggle(page: Page, label: str) -> None:
     """Click on the words beside a checkbox, as people do (an input is stretched over them)."""
-    page.get_by_text(label).last.click(force=True)
+    words = page.get_by_text(label).last
+    words.wait_for()
+    words.click(force=True)
 
 
 def test_the_page_loads_and_stays_on_this_machine(visit: Visit, demo: Served) -> None:

@@ -63,15 +63,19 @@ def serve(*arguments: str) -> Iterator[Served]:
     process.stdout.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo() -> Iterator[Served]:
     """``skyshade demo``."""
     yield from serve("demo")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium; skips on a user's machine without one, fails in CI."""
+    """Headless Chromium; skips on a user's machine without one, fails in CI.
+
+    It must end with the package: Playwright keeps an event loop running in this thread, and tests
+    that come later run loops of their own.
+    """
     found = os.environ.get("SKYSHADE_CHROMIUM") or shutil.which("chromium")
     if not found:
         message = "no chromium on this machine (set SKYSHADE_CHROMIUM)"

@@ -44,7 +44,7 @@ def test_palette_png_is_exact(colours: int, shape: tuple[int, int]) -> None:
     st.integers(1, 256).flatmap(lambda n: hnp.arrays(np.uint8, (n, 4))),
 )
 def test_any_palette_png_is_exact(pixels: np.ndarray, palette: np.ndarray) -> None:
-    image = Image((pixels % len(palette)).astype(np.uint8), palette)
+    image = Image((pixels.astype(int) % len(palette)).astype(np.uint8), palette)
     np.testing.assert_array_equal(decoded(encode(image, "png").data), image.rgba())
 
 

@@ -63,6 +63,7 @@ class SkyMap:
         tail = f"&token={quote(token, safe='')}" if token else ""
         self.view = _cell_source(ra=0.0, dec=0.0, width=SQUARE, height=180.0, least=1e-4)
         self.want = _cell_source(url="", max_zoom=0, alpha=1.0)
+        self.goal = _cell_source(x0=0.0, x1=0.0, y0=0.0, y1=0.0, serial=0)
         self.probe = _cell_source(layer="", base=base_url, units="", tail=tail)
         self.readout = Div(
             text="",
@@ -72,20 +73,16 @@ class SkyMap:
             margin=(0, 16, 0, 14),
         )
         self.figure = _empty_figure()
-        self.tiles = [self._renderer(visible=n == 0) for n in range(2)]
+        self.tiles = TileRenderer(tile_source=_tile_source("", 0), smoothing=True)
+        self.figure.renderers.append(self.tiles)
         self._angles(sexagesimal=False)
         self._scripts()
-
-    def _renderer(self, *, visible: bool) -> TileRenderer:
-        renderer = TileRenderer(tile_source=_tile_source("", 0), visible=visible, smoothing=True)
-        self.figure.renderers.append(renderer)
-        return renderer
 
     def show_tiles(self, url: str, max_zoom: int, alpha: float) -> None:
         """Show tiles of a URL template with {X}, {Y} and {Z}; the old ones stay until they come."""
         if self.fresh:  # nothing is on screen yet: no need to swap
-            self.tiles[0].tile_source = _tile_source(url, max_zoom)
-            self.tiles[0].alpha = alpha
+            self.tiles.tile_source = _tile_source(url, max_zoom)
+            self.tiles.alpha = alpha
         self.want.data = {"url": [url], "max_zoom": [max_zoom], "alpha": [alpha]}
 
     @property
@@ -126,6 +123,16 @@ class SkyMap:
         height = width * self._shape
         self.figure.x_range.update(start=u - width / 2, end=u + width / 2)
         self.figure.y_range.update(start=dec - height / 2, end=dec + height / 2)
+        self._agree_on_ranges()
+
+    def _agree_on_ranges(self) -> None:
+        """Tell the browser all four ends at once.
+
+        They reach it one by one, and Bokeh 3.10 changes the others whenever it paints in between.
+        """
+        x, y, serial = self.figure.x_range, self.figure.y_range, self.goal.data["serial"][0]
+        ends = {"x0": [x.start], "x1": [x.end], "y0": [y.start], "y1": [y.end]}
+        self.goal.data = {**ends, "serial": [serial + 1]}
 
     def fit(self, coverage: Coverage) -> tuple[float, float, float]:
         """Return (ra, dec, width) of a view that shows `coverage` whole."""
@@ -145,13 +152,16 @@ class SkyMap:
         self.view.data = {**self.view.data, "least": [least]}
 
     def _scripts(self) -> None:
-        plot, first, second = self.figure, *self.tiles
+        plot = self.figure
         swap = CustomJS(
-            args={"want": self.want, "first": first, "second": second, "plot": plot},
+            args={"want": self.want, "first": self.tiles, "plot": plot},
             code=asset("tiles.js"),
         )
         self.want.js_on_change("data", swap)
         plot.js_on_change("inner_width", swap)  # a page made again shows what was wanted last
+        goal = CustomJS(args={"plot": plot, "goal": self.goal}, code=asset("goal.js"))
+        self.goal.js_on_change("data", goal)
+        plot.tags = [self.goal]  # nothing else would make it part of the page
         settle = CustomJS(args={"plot": plot, "view": self.view}, code=asset("view.js"))
         for part in (plot.x_range, plot.y_range):
             part.js_on_change("start", settle)

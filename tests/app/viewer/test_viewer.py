@@ -51,16 +51,16 @@ def test_first_layer_opens_with_its_own_style(viewer: Viewer) -> None:
 
 def test_no_absolute_address(viewer: Viewer) -> None:
     assert "://" not in wanted(viewer)
-    assert all(not source.url.startswith("/") for source in tile_sources(viewer))
+    assert not tile_source(viewer).url.startswith("/")
 
 
-def tile_sources(viewer: Viewer) -> list[WMTSTileSource]:
-    return [renderer.tile_source for renderer in viewer._map.tiles]
+def tile_source(viewer: Viewer) -> WMTSTileSource:
+    return viewer._map.tiles.tile_source
 
 
 def test_tiles_lie_where_the_sky_is(viewer: Viewer) -> None:
     """Bokeh's formula puts the first tile's corner at u = -180 (RA 180), v = +90."""
-    source = tile_sources(viewer)[0]
+    source = tile_source(viewer)
     assert -source.x_origin_offset == -180.0
     top = source.initial_resolution * source.tile_size - source.y_origin_offset
     assert top == 90.0

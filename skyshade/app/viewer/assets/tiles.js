@@ -1,8 +1,8 @@
-// Shows the tiles that `want` names without a blank moment: the renderer behind loads them unseen, then
-// both change places. Stock tile sources blank the map while new tiles load.
+// Shows the tiles that `want` names without a blank moment: a renderer behind loads them unseen, then takes
+// the place of the one before. Stock tile sources blank the map while new tiles load. A renderer that is
+// hidden and shown again would zoom if the plot changed its size in between, so each one is shown once.
 const { url: [url], max_zoom: [max_zoom], alpha: [alpha] } = want.data;
-const pair = [first, second];
-const state = (want._swap ??= { front: 0, url: first.tile_source.url, timer: 0 });
+const state = (want._swap ??= { front: first, back: null, url: first.tile_source.url, timer: 0 });
 const quiet = { sync: false };
 
 // The level that the renderer takes; Bokeh 3.10 counts the pixels of the device.
@@ -20,26 +20,25 @@ function loaded(source) {
     return tile != null && (tile.loaded || tile.finished);
   });
 }
-function swap(source, deadline) {
-  if (!loaded(source) && performance.now() < deadline) {
-    state.timer = setTimeout(() => swap(source, deadline), 40);
+function replace(old, ...come) {
+  plot.setv({ renderers: [...come, ...plot.renderers.filter((renderer) => renderer != old)] }, quiet);
+}
+function swap(deadline) {
+  if (!loaded(state.back.tile_source) && performance.now() < deadline) {
+    state.timer = setTimeout(() => swap(deadline), 40);
     return;
   }
-  const front = pair[state.front];
-  const back = pair[1 - state.front];
-  state.front = 1 - state.front;
-  state.timer = 0;
-  back.setv({ alpha: want.data.alpha[0] }, quiet);
-  front.setv({ alpha: 0, visible: false }, quiet);
-  front.tile_source.tiles.clear();
+  state.back.setv({ alpha: want.data.alpha[0] }, quiet);
+  replace(state.front);
+  [state.front, state.back, state.timer] = [state.back, null, 0];
 }
 
 if (url == state.url) {
-  if (!state.timer || pair[state.front].alpha != alpha) pair[state.front].setv({ alpha }, quiet);
+  if (!state.timer || state.front.alpha != alpha) state.front.setv({ alpha }, quiet);
 } else {
   clearTimeout(state.timer);
   state.url = url;
-  const old = pair[state.front].tile_source;
+  const old = state.front.tile_source;
   const source = new old.constructor({
     url,
     max_zoom,
@@ -51,6 +50,8 @@ if (url == state.url) {
     wrap_around: old.wrap_around,
     ...(old.pixel_ratio == null ? {} : { pixel_ratio: old.pixel_ratio }),
   });
-  pair[1 - state.front].setv({ alpha: 0, visible: true, tile_source: source }, quiet);
-  state.timer = setTimeout(() => swap(source, performance.now() + 8000), 80);
+  const back = new state.front.constructor({ tile_source: source, alpha: 0, smoothing: state.front.smoothing });
+  replace(state.back, back);
+  state.back = back;
+  state.timer = setTimeout(() => swap(performance.now() + 8000), 80);
 }

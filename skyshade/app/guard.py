@@ -83,7 +83,8 @@ class Guard:
         self._token = settings.token
         self._cookie = f"skyshade-{settings.port}"
         self._literals = settings.host in ANYWHERE
-        names = {*LOCAL_NAMES, settings.host, *settings.allowed_hosts}
+        self._any = "*" in settings.allowed_hosts and settings.token is not None
+        names = {*LOCAL_NAMES, settings.host, *settings.allowed_hosts} - {"*"}
         if self._literals:
             names.add(socket.gethostname())
         self.names = frozenset(_host_name(name) for name in names if name not in ANYWHERE)
@@ -115,7 +116,8 @@ class Guard:
         found = _HOST.fullmatch(host)
         if found is None:
             return False
-        return found[1].lower() in self.names or (self._literals and _is_literal(found[1]))
+        name = found[1].lower()
+        return self._any or name in self.names or (self._literals and _is_literal(name))
 
     def _admit(self, method: str, path: str, query: str, header: Callable[[str], str]) -> Verdict:
         given, rest = _without_token(query)

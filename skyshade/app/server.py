@@ -208,8 +208,12 @@ class Server:
 
 
 def notebook_settings(**given: Any) -> Settings:
-    """Return settings for `Server.start_in_thread`: any free port and a random token."""
-    return Settings(**{"port": 0, "token": secrets.token_urlsafe(24), **given})
+    """Return settings for `Server.start_in_thread`: any free port and a random token.
+
+    Any host name too: Jupyter's proxy passes on its own.
+    """
+    own = {"port": 0, "token": secrets.token_urlsafe(24), "allowed_hosts": ("*",)}
+    return Settings(**{**own, **given})
 
 
 def _bind(host: str, port: int) -> list[socket.socket]:

@@ -28,7 +28,8 @@ class Settings:
         makes one by itself when `host` is not this machine alone.
     allowed_hosts : tuple of str
         Names, besides `host` and this machine's own, that requests may be addressed to
-        (a proxy's public name). Any port is allowed, because tunnels change it.
+        (a proxy's public name). Any port is allowed, because tunnels change it. ``*`` is every
+        name where a token is needed.
     tile_cache_bytes, aggregate_cache_bytes : int
         Caps of the two caches.
     tile_seconds : float

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
 import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -45,6 +48,7 @@ class Session:
         self._model = model
         self._turn = threading.RLock()
         self._owner: int | None = None  # the thread whose turn it is
+        self._kernel = _kernel_loop()
         made_in = pn.state.curdoc  # the page's document, before the model is part of it
         self._home = made_in if made_in is not None and made_in.session_context else None
         self.root: pn.viewable.Viewable | None = None
@@ -77,6 +81,18 @@ class Session:
         else:
             document.add_next_tick_callback(lambda: self._take_turn(act))
 
+    def from_elsewhere(self, act: Callable[[], object]) -> None:
+        """Run `act` in the page's turn, called from a thread of ours.
+
+        In a notebook that is a turn of the kernel's own loop: what other threads send before the
+        page has opened its connection would be lost.
+        """
+        if self._kernel is None or self._server_document is not None:
+            self.soon(act)
+            return
+        with suppress(RuntimeError):  # the kernel has ended
+            self._kernel.call_soon_threadsafe(self.soon, act)
+
     def _take_turn(self, act: Callable[[], object]) -> None:
         with self._turn:
             before, self._owner = self._owner, threading.get_ident()
@@ -84,8 +100,8 @@ class Session:
                 act()
             finally:
                 self._owner = before
-        if self._owner is None:
-            self._push()
+            if before is None:
+                self._push()
 
     def later(self, work: Callable[[], T], then: Callable[[T], object]) -> None:
         """Run `work` on another thread, then `then` with its result in the page's turn."""
@@ -95,7 +111,7 @@ class Session:
             if error is not None:
                 log.warning("the viewer could not read numbers: %s", error)
                 return
-            self.soon(lambda: None if self.closed else then(future.result()))
+            self.from_elsewhere(lambda: None if self.closed else then(future.result()))
 
         _pool().submit(work).add_done_callback(done)
 
@@ -109,6 +125,16 @@ class Session:
     def close(self) -> None:
         """Let nothing more happen."""
         self.closed = True
+
+
+def _kernel_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs a notebook's cells, when this is one of them."""
+    if "ipykernel" not in sys.modules:
+        return None
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class HasSession(Protocol):
@@ -140,7 +166,7 @@ def listen(atlas: Atlas, owner: Any, react: str) -> Subscription:
     def notify() -> None:
         found = alive()
         if found is not None:
-            found.session.soon(read)
+            found.session.from_elsewhere(read)
 
     def read() -> None:
         found = alive()

@@ -10,7 +10,7 @@ import pytest
 
 from skyshade.app.server import Server
 from skyshade.app.settings import Settings
-from skyshade.app.view import Viewer, base_url, view
+from skyshade.app.view import Viewer, view
 from skyshade.atlas.atlas import Atlas
 from skyshade.errors import DataError, InputError
 
@@ -54,12 +54,3 @@ def test_view_says_why_nothing_can_be_shown(tmp_path: Path) -> None:
         view(bad)
     with pytest.raises(InputError, match="nothing to show"):
         view()
-
-
-def test_address_behind_a_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    hub = {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
-    assert base_url(8123, hub) == "/user/ada/proxy/8123/"
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    assert base_url(8123, hub) == "http://127.0.0.1:8123/"
-    assert base_url(8123, {}) == "http://127.0.0.1:8123/"

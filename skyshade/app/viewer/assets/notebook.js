@@ -46,6 +46,9 @@ while (panel_of(window.Bokeh) == null) {
   await (window._skyshade_loading ??= load().finally(() => delete window._skyshade_loading));
 }
 if (window.PyViz.comm_manager == null) make_comm_manager();
+const views = (window._skyshade_views ??= {}); // a viewer lives in one output at a time
+views[viewer]?.replaceChildren("This viewer is shown by another cell now.");
+views[viewer] = holder;
 const script = document.createElement("script");
 script.textContent = holder.querySelector("script[type='text/x-skyshade']").textContent;
 holder.querySelector(".skyshade-still").remove();

@@ -49,7 +49,7 @@ class Settings:
     token: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     tile_cache_bytes: int = 256 * MIB
-    aggregate_cache_bytes: int = 256 * MIB
+    aggregate_cache_bytes: int = 64 * MIB  # some screens: fresh memory costs more than a tile
     tile_seconds: float = 30.0
     max_age: int = 60
     workers: int = 0

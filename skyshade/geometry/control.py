@@ -14,16 +14,19 @@ exact row and one exact column instead.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from skyshade.geometry.coverage import coverage_of, overlap
 from skyshade.geometry.wcs import PixelMap
 from skyshade.kernels.sampling import fill_cells
-from skyshade.types import AnyArray, Coverage, FloatArray, Window
+from skyshade.types import AnyArray, Coverage, FloatArray, Grid, Window
 
 CELL, FINE = 16, 4
 TOLERANCE = 0.02  # displayed pixels along each axis; curvature may grow within a cell
+KEPT_RUNS = 1024  # of 2 kB each
 _SEPARABLE = 1e-6  # map pixels
 
 
@@ -77,6 +80,9 @@ class ControlGrid:
         self.pixels = pixels
         self.coverage: Coverage = coverage_of(pixels)
         self.separable = _is_separable(pixels)
+        # tiles above and beside one another share their columns or rows
+        self._columns: Any = lru_cache(KEPT_RUNS)(self._exact_columns)
+        self._rows: Any = lru_cache(KEPT_RUNS)(self._exact_rows)
 
     def coordinates(self, window: Window) -> Coordinates | None:
         """Return the coordinates of a window's pixel centres; None when the map is elsewhere.
@@ -96,12 +102,20 @@ class ControlGrid:
         return Coordinates(np.ascontiguousarray(made.x[part]), np.ascontiguousarray(made.y[part]))
 
     def _separable(self, window: Window) -> Coordinates:
-        cols = np.arange(window.col, window.col + window.width)
-        rows = np.arange(window.row, window.row + window.height)
-        ra, dec = _centres(window, rows, cols)
-        x, _ = self.pixels.sky_to_pixel(ra, np.zeros(ra.shape))
-        _, y = self.pixels.sky_to_pixel(np.full(dec.shape, ra[0]), dec)
-        return Coordinates(x[None, :], y[:, None])
+        grid, z = window.grid, window.z
+        x: FloatArray = self._columns(grid, z, window.col, window.width)
+        y: FloatArray = self._rows(grid, z, window.row, window.height)
+        return Coordinates(x, y)
+
+    def _exact_columns(self, grid: Grid, z: int, col: int, width: int) -> FloatArray:
+        """Return x of a run of columns, shape (1, width)."""
+        ra, _ = _centres(Window(grid, z, col, 0, width, 1), np.zeros(1), col + np.arange(width))
+        return self.pixels.sky_to_pixel(ra, np.zeros(ra.shape))[0][None, :]
+
+    def _exact_rows(self, grid: Grid, z: int, row: int, height: int) -> FloatArray:
+        """Return y of a run of rows, shape (height, 1)."""
+        ra, dec = _centres(Window(grid, z, 0, row, 1, height), row + np.arange(height), np.zeros(1))
+        return self.pixels.sky_to_pixel(np.full(dec.shape, ra[0]), dec)[1][:, None]
 
     def _cells(self, canvas: Window, wanted: AnyArray) -> Coordinates:
         out = Coordinates(np.full(canvas.shape, np.nan), np.full(canvas.shape, np.nan))

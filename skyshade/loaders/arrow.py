@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from skyshade.errors import one_line
-from skyshade.loaders.tables import distinct, null_objects
+from skyshade.loaders.tables import HeldColumns, distinct, null_objects
 from skyshade.types import AnyArray
 
 
@@ -38,7 +38,7 @@ def unit_of(field: Any) -> str:
     return one_line(raw.decode("utf-8", "replace"), 60)
 
 
-class ArrowColumns:
+class ArrowColumns(HeldColumns):
     """`Columns` of an arrow table in memory.
 
     Parameters
@@ -54,23 +54,6 @@ class ArrowColumns:
         fields = {n: table.schema.field(i) for n, i in zip(names, flat, strict=True)}
         self._units = {n: u for n, f in fields.items() if (u := unit_of(f))}
         self._rows, self._version = int(table.num_rows), version
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Columns of one value a row."""
-        return tuple(self._columns)
-
-    @property
-    def units(self) -> Mapping[str, str]:
-        """Units from the fields' metadata."""
-        return self._units
-
-    def __len__(self) -> int:
-        return self._rows
-
-    def version(self) -> str:
-        """Return the version given."""
-        return self._version
 
     def read(
         self, names: Sequence[str], start: int = 0, stop: int | None = None

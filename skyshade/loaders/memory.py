@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from skyshade.loaders.tables import HeldColumns
 from skyshade.types import AnyArray
 
 _count = itertools.count()
@@ -73,7 +74,7 @@ def as_pixels(box: Any, dtype: np.dtype[Any]) -> AnyArray:
     return values
 
 
-class ArrayColumns:
+class ArrayColumns(HeldColumns):
     """`Columns` of arrays in memory, or of functions that give them.
 
     Parameters
@@ -96,23 +97,6 @@ class ArrayColumns:
         self._columns, self._units = dict(columns), dict(units or {})
         self._version = version or fresh_version()
         self._rows = min((len(c) for c in columns.values() if not callable(c)), default=rows or 0)
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Names of all columns."""
-        return tuple(self._columns)
-
-    @property
-    def units(self) -> Mapping[str, str]:
-        """Units of the columns that have any."""
-        return self._units
-
-    def __len__(self) -> int:
-        return self._rows
-
-    def version(self) -> str:
-        """Return the version given."""
-        return self._version
 
     def read(
         self, names: Sequence[str], start: int = 0, stop: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -39,6 +39,32 @@ class Columns(Protocol):
     ) -> dict[str, AnyArray]:
         """Return columns of rows start..stop: numbers (null is NaN), or objects (null is None)."""
         ...
+
+
+class HeldColumns:
+    """What `Columns` that are held whole have in common; subclasses fill the fields and read."""
+
+    _columns: Mapping[str, Any]
+    _units: Mapping[str, str]
+    _rows: int
+    _version: str
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of all columns, one value a row each."""
+        return tuple(self._columns)
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Units of the columns that have any."""
+        return self._units
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def version(self) -> str:
+        """Return the version given."""
+        return self._version
 
 
 class SkyTable:

@@ -165,8 +165,6 @@ class Shader:
         values = np.asarray(values)
         return self.norm(values).fraction(values)
 
-    norm_fraction = fraction
-
     def legend(self, n: int = 256) -> tuple[FloatArray, RGBA]:
         """Return `n` values and their colours, evenly spaced in colour: a colour bar.
 

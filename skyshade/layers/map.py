@@ -147,6 +147,16 @@ class MapLayer:
         return self.info.id
 
     @property
+    def image(self) -> SkyImage:
+        """The image that the layer shows, with its pixel reader and its WCS."""
+        return self._mine.image
+
+    @property
+    def pixels(self) -> PixelMap:
+        """The way between ICRS positions and the image's pixels."""
+        return self._mine.grid.pixels
+
+    @property
     def version(self) -> str:
         """Changes with the pixels, the WCS, the plane and the engine; 16 hexadecimal digits."""
         return self._mine.version()

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from skyshade.errors import DataError, SkyshadeError
 from skyshade.loaders.unpack import is_packed, unpack
 from skyshade.storage import ByteFile
-from skyshade.types import PointTable, SkyImage
+from skyshade.types import PointTable, SkyImage, SphereImage
 
 HEAD = 4096
 REMOTE_LIMIT = 4 << 30  # bytes of a remote file: fetched whole by this version
@@ -62,6 +62,10 @@ class Loaded:
     ----------
     images : list of list of SkyImage
         One inner list an HDU: the planes of one map together.
+    spheres : list of list of SphereImage
+        The same for HEALPix maps.
+    pictures : list of list of SkyImage
+        Press images: the red, green and blue (and alpha) planes of one picture together.
     tables : list of PointTable
     rejected : list of DataError
         Parts that cannot be shown, beside good ones.
@@ -70,6 +74,8 @@ class Loaded:
     """
 
     images: list[list[SkyImage]] = field(default_factory=list)
+    spheres: list[list[SphereImage]] = field(default_factory=list)
+    pictures: list[list[SkyImage]] = field(default_factory=list)
     tables: list[PointTable] = field(default_factory=list)
     rejected: list[DataError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -77,7 +83,7 @@ class Loaded:
     @property
     def empty(self) -> bool:
         """Whether nothing can be shown."""
-        return not self.images and not self.tables
+        return not (self.images or self.spheres or self.pictures or self.tables)
 
 
 def open_source(item: str | Path, name: str = "") -> Source:

@@ -1,6 +1,6 @@
 """The nouns that the rooms share: plain values and narrow protocols, little behaviour."""
 
-from skyshade.types.images import SkyImage
+from skyshade.types.images import SkyImage, SphereImage
 from skyshade.types.lattice import (
     ALL_SKY,
     AnyArray,
@@ -18,6 +18,7 @@ from skyshade.types.protocols import (
     PixelReader,
     PointTable,
     Shader,
+    SphereReader,
     TileStore,
 )
 from skyshade.types.values import (
@@ -53,6 +54,8 @@ __all__ = [
     "Quality",
     "Shader",
     "SkyImage",
+    "SphereImage",
+    "SphereReader",
     "Statistics",
     "Style",
     "Tile",

@@ -93,6 +93,36 @@ class PixelReader(Protocol):
         ...
 
 
+class SphereReader(Protocol):
+    """Bounded access to the pixels of one HEALPix map, in the order of its file."""
+
+    @property
+    def nside(self) -> int:
+        """Pixels along the side of a base face; the map has ``12 * nside**2``."""
+        ...
+
+    @property
+    def nested(self) -> bool:
+        """Whether pixels are numbered NESTED; else RING."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of what `read` returns: float32 or float64, native byte order."""
+        ...
+
+    def version(self) -> str:
+        """Return a short text that changes when the pixels change."""
+        ...
+
+    def read(self, start: int, stop: int) -> AnyArray:
+        """Return pixels ``start`` to ``stop``, shape (stop - start,); missing ones are NaN.
+
+        UNSEEN and pixels that a partial map does not list are missing.
+        """
+        ...
+
+
 class PointTable(Protocol):
     """A catalogue: positions at once, other columns when asked for."""
 

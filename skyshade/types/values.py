@@ -28,11 +28,13 @@ class Aggregate:
     Parameters
     ----------
     values : ndarray
-        ``(y, x)`` or ``(y, x, category)``; row 0 on top. NaN (floats) or 0 (counts) means no data.
+        ``(y, x)``, ``(y, x, category)`` or ``(y, x, band)``; row 0 on top. NaN (floats) or 0 (counts) means no data.
     units, version : str
     quality : {"exact", "preview", "sample", "approximate"}
     categories : tuple of str
         Names along the third axis.
+    axis : {"category", "band"}
+        Name of the third axis.
     """
 
     values: AnyArray
@@ -40,17 +42,18 @@ class Aggregate:
     version: str = ""
     quality: Quality = "exact"
     categories: tuple[str, ...] = ()
+    axis: Literal["category", "band"] = "category"
 
     @property
     def dims(self) -> tuple[str, ...]:
         """Names of the axes."""
-        return ("y", "x", "category")[: self.values.ndim]
+        return ("y", "x", self.axis)[: self.values.ndim]
 
     def to_xarray(self) -> xr.DataArray:
         """Return the aggregate as a DataArray without index coordinates (categories excepted)."""
         import xarray as xr  # noqa: PLC0415 (costs half a second; not on the tile path)
 
-        coords = {"category": list(self.categories)} if self.values.ndim == 3 else None
+        coords = {self.axis: list(self.categories)} if self.values.ndim == 3 else None
         attrs = {"units": self.units, "version": self.version, "quality": self.quality}
         return xr.DataArray(self.values, dims=self.dims, coords=coords, attrs=attrs)
 

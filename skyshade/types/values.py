@@ -28,7 +28,8 @@ class Aggregate:
     Parameters
     ----------
     values : ndarray
-        ``(y, x)``, ``(y, x, category)`` or ``(y, x, band)``; row 0 on top. NaN (floats) or 0 (counts) means no data.
+        ``(y, x)``, ``(y, x, category)`` or ``(y, x, band)``; row 0 on top. NaN (floats) or 0
+        (counts) means no data.
     units, version : str
     quality : {"exact", "preview", "sample", "approximate"}
     categories : tuple of str

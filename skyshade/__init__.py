@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skyshade.app.view import Viewer, view
+    from skyshade.atlas.build import open_layer, open_layers
     from skyshade.errors import SkyshadeError
     from skyshade.geometry.grids import GRIDS, TileGrid
+    from skyshade.layers.combine import combine
+    from skyshade.layers.rgb import RgbLayer
     from skyshade.loaders.api import open_catalog, open_map, open_maps
+    from skyshade.loaders.healpix import healpix
     from skyshade.shaders.shader import Shader
     from skyshade.types import Extent, Image, Tile, Window
 
@@ -19,13 +23,18 @@ _HOMES = {
     "Extent": "skyshade.types",
     "GRIDS": "skyshade.geometry.grids",
     "Image": "skyshade.types",
+    "RgbLayer": "skyshade.layers.rgb",
     "Shader": "skyshade.shaders.shader",
     "SkyshadeError": "skyshade.errors",
     "Tile": "skyshade.types",
     "TileGrid": "skyshade.geometry.grids",
     "Viewer": "skyshade.app.view",
     "Window": "skyshade.types",
+    "combine": "skyshade.layers.combine",
+    "healpix": "skyshade.loaders.healpix",
     "open_catalog": "skyshade.loaders.api",
+    "open_layer": "skyshade.atlas.build",
+    "open_layers": "skyshade.atlas.build",
     "open_map": "skyshade.loaders.api",
     "open_maps": "skyshade.loaders.api",
     "view": "skyshade.app.view",
@@ -35,6 +44,7 @@ __all__ = [
     "GRIDS",
     "Extent",
     "Image",
+    "RgbLayer",
     "Shader",
     "SkyshadeError",
     "Tile",
@@ -42,7 +52,11 @@ __all__ = [
     "Viewer",
     "Window",
     "__version__",
+    "combine",
+    "healpix",
     "open_catalog",
+    "open_layer",
+    "open_layers",
     "open_map",
     "open_maps",
     "view",

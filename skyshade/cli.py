@@ -6,6 +6,7 @@ loads only what its files need.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 
     from skyshade.app.settings import Settings
     from skyshade.atlas.atlas import Atlas, Entry
+    from skyshade.atlas.build import Opening
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEMO = ("tycho2_counts.fits.fz", "tycho2_planes.fits", "tycho2_bright.parquet")
 MADE = "auto"  # value of --token when skyshade is to make one
+PATIENCE = 0.3  # seconds that the list of layers waits for more, once there is one
+MANY_FILES = 65536
 
 
 class Commands(click.Group):
@@ -95,12 +99,29 @@ def serving(command: F) -> F:
     return command
 
 
-def columns(command: F) -> F:
-    """Add the options that name coordinate columns."""
-    command = click.option("--dec", metavar="NAME", help="Column of declinations.")(command)
-    return click.option(
-        "--ra", metavar="NAME", help="Column of right ascensions, when it is not guessed."
-    )(command)
+def reading(command: F) -> F:
+    """Add the options that say how files are read."""
+    options = (
+        click.option(
+            "--ra", metavar="NAME", help="Column of right ascensions, when it is not guessed."
+        ),
+        click.option("--dec", metavar="NAME", help="Column of declinations."),
+        click.option(
+            "--all-sky",
+            metavar="FRAME",
+            help="Take pictures without WCS for plate carree maps of the whole sky in this frame,"
+            " e.g. galactic.",
+        ),
+        click.option(
+            "--max-decoded",
+            metavar="BYTES",
+            type=click.IntRange(1),
+            help="Most bytes that a compressed file may become.  [default: 4 GiB]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -112,39 +133,40 @@ def main() -> None:
 @main.command("open", cls=ServeCommand)
 @click.argument("files", nargs=-1, required=True)
 @serving
-@columns
+@reading
 @click.option("--boxes", metavar="FILE", help="JSON file of highlight boxes.")
-def open_command(
-    files: tuple[str, ...], ra: str | None, dec: str | None, boxes: str | None, **options: Any
-) -> None:
+def open_command(files: tuple[str, ...], boxes: str | None, **options: Any) -> None:
     """Open FILES, maps and catalogues of any mix, in the browser."""
-    _serve(
-        files, _settings(options), browser=not options["no_browser"], ra=ra, dec=dec, boxes=boxes
-    )
+    _serve(files, _settings(options), options, boxes)
 
 
 @main.command(cls=ServeCommand)
 @serving
 def demo(**options: Any) -> None:
     """Show the real data that come with skyshade."""
-    _serve(demo_files(), _settings(options), browser=not options["no_browser"])
+    _serve(demo_files(), _settings(options), options)
 
 
 @main.command()
 @click.argument("files", nargs=-1, required=True)
-@columns
+@reading
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of aligned lines.")
-def info(files: tuple[str, ...], ra: str | None, dec: str | None, as_json: bool) -> None:
+def info(files: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """List what FILES hold, one line a layer, without a server."""
+    from skyshade.app.settings import Settings
+
     _quieten()
-    atlas = _open(files, ra=ra, dec=dec)
+    _allow_many_files()
+    settings = Settings.from_environ(max_decoded_bytes=options["max_decoded"])
+    atlas = _opening(files, settings, options).run()
     if as_json:
         import json
 
         click.echo(json.dumps([_facts(entry) for entry in atlas.entries()], indent=2))
     else:
         _print_layers(atlas)
-    _need_a_layer(atlas, files)
+    if not any(entry.layer for entry in atlas.entries()):
+        raise click.ClickException(_nothing(files))
 
 
 @main.command()
@@ -176,48 +198,87 @@ def _settings(options: dict[str, Any]) -> Settings:
         port=options["port"],
         token=token,
         allowed_hosts=options["allowed_hosts"] or None,
+        max_decoded_bytes=options.get("max_decoded"),
     )
 
 
-def _serve(files: Sequence[str], settings: Settings, *, browser: bool, **how: str | None) -> None:
+def _serve(
+    files: Sequence[str], settings: Settings, options: dict[str, Any], boxes: str | None = None
+) -> None:
+    """Serve from the first layer on; the other files open meanwhile."""
     from skyshade.app.server import Server
     from skyshade.atlas.atlas import Atlas
 
     _quieten()
+    _allow_many_files()
     server = Server(Atlas(), settings)
     server.bind()  # a port in use is told before files are read
-    server.atlas = _open(files, **how)
-    _need_a_layer(server.atlas, files)
-    _print_layers(server.atlas)
+    opening = _opening(files, settings, options, boxes, server.atlas)
+    opening.start()
+    if not opening.wait_first(PATIENCE):
+        raise click.ClickException(_nothing(files))
+    shown = _print_layers(server.atlas)
 
     def ready(url: str) -> None:
         click.echo(f"Skyshade is ready at {url}")
-        if browser and _has_display():
+        if not options["no_browser"] and _has_display():
             _show(url)
+        if not opening.done:
+            _in_thread(_tell_the_rest, opening, shown)
 
-    server.serve(ready)
+    try:
+        server.serve(ready)
+    finally:
+        opening.stop()
 
 
-def _open(
-    files: Sequence[str], ra: str | None = None, dec: str | None = None, boxes: str | None = None
-) -> Atlas:
-    from skyshade.atlas.build import open_atlas
+def _opening(
+    files: Sequence[str],
+    settings: Settings,
+    options: dict[str, Any],
+    boxes: str | None = None,
+    atlas: Atlas | None = None,
+) -> Opening:
+    from skyshade.atlas.build import Opening
+    from skyshade.atlas.items import How
 
-    return open_atlas(files, ra=ra, dec=dec, boxes=boxes, on_reject=_warn)
+    said = {name: options.get(name) for name in ("ra", "dec", "all_sky")}
+    how = How(**said, max_decoded=settings.max_decoded_bytes)
+    return Opening(files, how, boxes=boxes, on_reject=_warn, atlas=atlas)
+
+
+def _tell_the_rest(opening: Opening, shown: int) -> None:
+    """Say when the files that were not open at the start are."""
+    opening.wait()
+    layers = sum(entry.layer is not None for entry in opening.atlas.entries())
+    if layers > shown:
+        click.echo(f"{layers:,} layers are open")
 
 
 def _warn(entry: Entry) -> None:
     click.echo(f"Warning: {one_line(entry.reason)}", err=True)
 
 
-def _need_a_layer(atlas: Atlas, files: Sequence[str]) -> None:
-    if not any(entry.layer for entry in atlas.entries()):
-        what = "the file" if len(files) == 1 else f"any of the {len(files)} files"
-        msg = f"nothing in {what} can be shown"
-        raise click.ClickException(msg)
+def _nothing(files: Sequence[str]) -> str:
+    what = "the file" if len(files) == 1 else f"any of the {len(files)} files"
+    return f"nothing in {what} can be shown"
 
 
-def _print_layers(atlas: Atlas) -> None:
+def _allow_many_files() -> None:
+    """Raise the number of files that may be open at once, as far as the system lets us."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(MANY_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _print_layers(atlas: Atlas) -> int:
+    """Print a line for each layer that is open; return how many there are."""
     layers = [entry.layer for entry in atlas.entries() if entry.layer]
     rows = [
         (i.id, i.kind, i.size or "-", i.projection or "-", one_line(i.units) or "-")
@@ -229,6 +290,7 @@ def _print_layers(atlas: Atlas) -> None:
         click.echo("  ".join(cells).rstrip())
         for note in layer.info.notes:
             click.echo(f"    {one_line(note)}")
+    return len(layers)
 
 
 def _facts(entry: Entry) -> dict[str, Any]:
@@ -245,11 +307,16 @@ def _has_display() -> bool:
 
 
 def _show(url: str) -> None:
-    import threading
     import webbrowser
 
     # some browsers' starters do not return until the browser is closed
-    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+    _in_thread(webbrowser.open, url)
+
+
+def _in_thread(work: Callable[..., object], *args: object) -> None:
+    import threading
+
+    threading.Thread(target=work, args=args, daemon=True).start()
 
 
 def _debug() -> bool:
@@ -274,7 +341,7 @@ def _quieten() -> None:
 
 def _flatten(record: logging.LogRecord) -> bool:
     """Fold a traceback into the message; files that could not be opened are told by `_warn`."""
-    if record.exc_info and record.module == "build":
+    if record.exc_info and record.module == "items":
         return False
     cause = f": {record.exc_info[1]}" if record.exc_info else ""
     record.msg, record.args = one_line(record.getMessage() + cause), ()

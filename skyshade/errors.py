@@ -3,7 +3,9 @@
     SkyshadeError
     ├── InputError (ValueError)         a value given by a user is not allowed
     │   ├── UnknownNameError            a name (layer, grid, column ...) is not known
-    │   └── FrameMismatchError          a layer of one plane was asked for on a grid of another
+    │   ├── FrameMismatchError          a layer of one plane was asked for on a grid of another
+    │   ├── TooLargeError               more pixels than one answer may take
+    │   └── NoOverlapError              a region that a layer does not cover
     ├── DataError                       a file or object cannot be shown
     │   ├── UnsupportedError            readable, but of a kind that skyshade does not show
     │   └── ChangedError                the file changed while it was being read
@@ -49,6 +51,14 @@ class UnknownNameError(InputError):
 
 class FrameMismatchError(InputError):
     """Raised when a layer and a grid do not share a plane (sky against free x/y)."""
+
+
+class TooLargeError(InputError):
+    """Raised when an answer would take more pixels than are allowed."""
+
+
+class NoOverlapError(InputError):
+    """Raised when a layer has no pixel in the region asked for."""
 
 
 class DataError(SkyshadeError):

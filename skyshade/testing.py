@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from skyshade.errors import InputError
 from skyshade.geometry.grids import SKY, square_window
+from skyshade.shaders.shader import shader_for
+from skyshade.tiles.encode import encode_values
 from skyshade.types import Aggregate, Layer, Tile, Window
 
 
@@ -56,6 +59,22 @@ class LayerTests:
         assert array.attrs["version"] == layer.version
         assert array.attrs["units"] == layer.info.units
         assert array.dtype.kind in "fu"
+
+    def test_a_third_axis_is_named(self, layer: Layer) -> None:
+        """Categories and bands have names, and never become tiles of values."""
+        made = self._exact(layer, Window(SKY, 0, 0, 0, 16, 16))
+        if made.values.ndim == 2:
+            return
+        assert made.dims[2] in ("category", "band")
+        assert len(made.categories) == made.values.shape[2]
+        with pytest.raises(InputError):
+            encode_values(made.values, "f2", layer.scale())
+
+    def test_the_default_style_colours_it(self, layer: Layer) -> None:
+        """Whatever a layer gives, its own style makes a picture of it."""
+        made = self._exact(layer, Window(SKY, 0, 128, 64, 32, 16))
+        shown = shader_for(layer.info.style, layer.statistics())(made).rgba()
+        assert shown.shape == (16, 32, 4)
 
     def test_neighbouring_windows_join(self, layer: Layer) -> None:
         """Two tiles computed alone equal the same two computed at once."""

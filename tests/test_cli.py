@@ -200,6 +200,81 @@ def test_one_bad_file_leaves_the_others(bad_file):
         assert line.startswith("Warning: broken.fits")
 
 
+def test_many_files_open_behind_the_first(tmp_path):
+    from tests.atlas.test_build import write_map
+
+    files = [write_map(tmp_path / f"m{n}.fits") for n in range(40)]
+    files.insert(20, tmp_path / "absent.fits")
+    with serving(*files) as server:
+        assert server.get("/tiles/m0/sky/0/0/0.png")[0] == 200
+        end = time.monotonic() + 60
+        while len(layers := server.json("/api/layers")) < 41:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert [layer["id"] for layer in layers] == [path.stem for path in files]
+        assert [layer["id"] for layer in layers if layer["state"] != "ok"] == ["absent"]
+        server.process.terminate()
+        (line,) = server.process.stderr.read().splitlines()
+        assert line == "Warning: absent.fits: no such file"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_more_files_than_a_process_may_have_open_at_first(tmp_path):
+    import shutil
+
+    from tests.atlas.test_build import write_map
+
+    first = write_map(tmp_path / "m.fits")
+    files = [shutil.copy(first, tmp_path / f"m{n}.fits") for n in range(150)]
+    limited = 'ulimit -S -n 100 && exec "$0" "$@"'
+    ran = subprocess.run(
+        ["sh", "-c", limited, *SKYSHADE, "info", *files],
+        env=ENV,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert len(ran.stdout.splitlines()) == 150
+
+
+def test_a_file_is_served_while_the_next_one_is_read(tmp_path):
+    first = ROOT / "skyshade" / "data" / "tycho2_planes.fits"
+    slow = tmp_path / "slow.csv"
+    rows = "\n".join(f"{n % 360},{n % 90}" for n in range(1_500_000))
+    slow.write_text(f"ra,dec\n{rows}\n")
+    with serving(first, slow) as server:
+        assert {layer["kind"] for layer in server.json("/api/layers")} >= {"map"}
+        end = time.monotonic() + 60
+        while server.json("/ready")["layers"] < 4:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def test_a_config_file_can_be_opened(tmp_path):
+    from tests.atlas.test_build import write_map
+
+    write_map(tmp_path / "a.fits")
+    write_map(tmp_path / "b.fits")
+    config = tmp_path / "survey.toml"
+    of = 'of = { a = "a", b = "b" }'
+    made = f'[[layers]]\nid = "sum"\nexpression = "a + b"\n{of}\n'
+    config.write_text(f'[[files]]\npath = "*.fits"\n\n{made}')
+    ran = run("info", config)
+    assert ran.returncode == 0, ran.stderr
+    assert [line.split()[0] for line in ran.stdout.splitlines()] == ["a", "b", "sum"]
+
+
+def test_a_cap_on_what_is_decoded():
+    path = ROOT / "skyshade" / "data" / "tycho2_counts.fits.fz"
+    assert run("info", path).returncode == 0
+    for given, env in ((["--max-decoded", "10000"], {}), ([], {"MAX_DECODED_BYTES": "10000"})):
+        ran = run("info", path, *given, env={f"SKYSHADE_{k}": v for k, v in env.items()})
+        assert ran.returncode == 1
+        assert "max_decoded" in ran.stderr
+
+
 def test_demo_shows_all_its_data():
     with serving(command="demo") as server:
         layers = server.json("/api/layers")

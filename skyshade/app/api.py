@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 import skyshade
+from skyshade.app.api_analysis_routes import analysis_router
 from skyshade.app.api_docs import PAGE, POLICY, plain_paths
 from skyshade.app.api_errors import INTERNAL, sentence, status_of
 from skyshade.app.api_json import Json
@@ -64,6 +65,7 @@ def build_api(services: Services) -> FastAPI:
     for path in PATHS:
         api.router.routes.append(Route(path, probes, include_in_schema=False))
     api.include_router(layers_router(services))
+    api.include_router(analysis_router(services))
     api.include_router(overlays_router(services))
     _add_events(api, services)
     _add_docs(api)
@@ -105,7 +107,9 @@ def _add_docs(api: FastAPI) -> None:
 def _add_errors(api: FastAPI) -> None:
     def refused(request: Request, error: Exception) -> Response:
         del request
-        return Json({"detail": sentence(error)}, status_of(error))
+        status = status_of(error)
+        later = {"retry-after": "1"} if status == 503 else None
+        return Json({"detail": sentence(error)}, status, headers=later)
 
     def invalid(request: Request, error: Exception) -> Response:
         del request

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from skyshade.app.api_grids import HERE
+from skyshade.app.api_grids import HERE, TAN
 from skyshade.app.params import TILE, Parameter
 from skyshade.app.tiles_route import FORMATS
 
@@ -109,10 +109,21 @@ def _in_path(name: str, about: str, **schema: Any) -> dict[str, Any]:
     }
 
 
-_GRID = _in_path("grid", "Tile grid; /api/grids describes them", type="string", enum=list(HERE))
+_GRID = _in_path("grid", f"{', '.join(HERE)} or {TAN}; /api/grids describes them")
 _LAYER = _in_path("layer", "Id of a layer; /api/layers lists them")
 _REFUSED = {"description": 'JSON {"detail": "one sentence that names the value"}'}
 _ERRORS = {"404": _REFUSED, "422": _REFUSED}
+_WHY = {
+    404: "No such layer, or it has nothing there",
+    413: "Too many pixels; the sentence names the most",
+    422: "A parameter is not allowed",
+    503: "Not ready before the deadline; try again",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return OpenAPI responses of refused requests, which are one JSON sentence."""
+    return {s: {"description": f"{_WHY[s]}: {_REFUSED['description']}"} for s in statuses}
 
 
 _TILE_GET: dict[str, Any] = {

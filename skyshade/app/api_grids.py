@@ -1,11 +1,24 @@
-"""The grids that this server has: ``sky``, and ``square`` for viewers with one root tile."""
+"""The grids that this server has: those of the library, and ``square`` for one root tile."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
-from skyshade.geometry.grids import MAX_ZOOM, SKY, TILE_SIZE, TileGrid, square_window
+from skyshade.errors import UnknownNameError
+from skyshade.geometry.grids import (
+    GRIDS,
+    MAX_ZOOM,
+    SKY,
+    TAN_GRIDS,
+    TAN_NSIDE,
+    TILE_SIZE,
+    TileGrid,
+    grid_named,
+    square_window,
+    tan_grid,
+)
 from skyshade.geometry.planes import SkyPlane
 from skyshade.tiles.tilejson import tilejson
 from skyshade.types import Extent, Layer, Tile, Window
@@ -19,7 +32,34 @@ SQUARE = TileGrid(
     rows=1,
     max_zoom=MAX_ZOOM + 1,
 )
-HERE = {grid.id: grid for grid in (SKY, SQUARE)}
+HERE = {**GRIDS, SQUARE.id: SQUARE}
+TAN = "tan-{pixel}"
+
+
+def grid_here(name: str) -> TileGrid:
+    """Return the grid called `name`; raise UnknownNameError with the known names."""
+    if name in HERE:
+        return HERE[name]
+    try:
+        return grid_named(name)
+    except UnknownNameError:
+        known = (*HERE, f"tan-0 ... tan-{TAN_GRIDS - 1}")
+        raise UnknownNameError("grid", name[:80], known) from None
+
+
+def describe_grids() -> list[dict[str, Any]]:
+    """Return every grid as an OGC TileMatrixSet; tangent planes as one, with how to name them."""
+    tangent = tan_grid(0.0, 0.0).to_ogc()
+    title = "Tangent plane about the centre of a HEALPix pixel (ICRS), in degrees; east left"
+    pixel = {"nside": TAN_NSIDE, "order": "NESTED", "frame": "ICRS", "first": 0}
+    pixel["last"] = TAN_GRIDS - 1
+    tangent |= {"id": TAN, "title": title, "pixel": pixel, "find": "/api/grids/tan?ra=..&dec=.."}
+    return [*(grid.to_ogc() for grid in HERE.values()), tangent]
+
+
+def describe_tan(ra: float, dec: float) -> dict[str, Any]:
+    """Return the tangent plane grid for a centre, in ICRS degrees."""
+    return tan_grid(ra, dec).to_ogc()
 
 
 def window_of(grid: TileGrid, tile: Tile, size: int = TILE_SIZE) -> Window | None:
@@ -39,8 +79,7 @@ def window_of(grid: TileGrid, tile: Tile, size: int = TILE_SIZE) -> Window | Non
 
 def describe(layer: Layer, grid: TileGrid, query: str) -> dict[str, Any]:
     """Return the TileJSON of a layer; its tiles are relative to the document and keep `query`."""
-    info = layer.info
-    if grid is SQUARE:
-        info = replace(info, max_zoom=info.max_zoom + 1)
+    coarser = round(math.log2(grid.pixel_degrees(0) / SKY.pixel_degrees(0)))
+    info = replace(layer.info, max_zoom=layer.info.max_zoom + coarser)
     template = "{z}/{x}/{y}.png?" + query
     return tilejson(info, grid, template, version=layer.version)

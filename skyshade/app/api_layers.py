@@ -1,4 +1,4 @@
-"""``/api/layers``: what there is, and the numbers behind the colours."""
+"""``/api/layers``: what there is, values and rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skyshade.app.api_services import Services
 from skyshade.app.params import CHOICE, Choice, Parameter, parse_values
 from skyshade.atlas.atlas import Entry
 from skyshade.errors import InputError
-from skyshade.types import Layer, LayerInfo, Statistics
+from skyshade.types import Layer
 
 MAX_ROWS = 5000
 Ra = Annotated[float, Query(ge=0, le=360, allow_inf_nan=False, description="ICRS degrees, 0..360")]
@@ -49,11 +49,6 @@ def layers_router(services: Services) -> APIRouter:
     @router.get("/{layer}", summary="One layer with statistics and default style")
     def layer(layer: str) -> Json:
         return Json(full(atlas.entry(layer)))
-
-    @router.get("/{layer}/histogram", summary="Histogram of values", openapi_extra=_CHOICE)
-    def histogram(layer: str, request: Request) -> Json:
-        found = chosen(layer, request)
-        return Json({"id": layer, **_numbers(found.info, found.statistics())})
 
     @router.get("/{layer}/value", summary="Value at a position", openapi_extra=_CHOICE)
     def value(layer: str, ra: Ra, dec: Dec, request: Request) -> Json:
@@ -123,11 +118,6 @@ def full(entry: Entry) -> dict[str, Any]:
         "categories": list(info.categories),
         "notes": list(info.notes),
     }
-
-
-def _numbers(info: LayerInfo, statistics: Statistics) -> dict[str, Any]:
-    found = asdict(statistics)
-    return {"units": info.units, "quantity": info.quantity, **found}
 
 
 def cone(

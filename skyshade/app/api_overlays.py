@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from skyshade.app.api_grids import HERE
+from skyshade.app.api_grids import describe_grids, describe_tan
 from skyshade.app.api_json import Json
 from skyshade.app.api_services import Services
 from skyshade.overlays import SourceList
@@ -38,7 +38,11 @@ def overlays_router(services: Services) -> APIRouter:
 
     @router.get("/grids", tags=["tiles"], summary="Tile grids as OGC TileMatrixSets")
     def grids() -> Json:
-        return Json([grid.to_ogc() for grid in HERE.values()])
+        return Json(describe_grids())
+
+    @router.get("/grids/tan", tags=["tiles"], summary="The tangent plane grid for a centre")
+    def tan(ra: float, dec: float) -> Json:
+        return Json(describe_tan(ra, dec))
 
     @router.get("/colormaps", tags=["tiles"], summary="Names of the colour maps")
     def colormaps() -> Json:

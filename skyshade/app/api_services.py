@@ -6,20 +6,24 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import skyshade
 from skyshade.app.cache import ByteCache
 from skyshade.app.params import Choice, TileParams
 from skyshade.app.settings import Settings
 from skyshade.atlas.atlas import Atlas
-from skyshade.shaders.shader import Shader, shader_for
+from skyshade.errors import ChangedError
+from skyshade.shaders.shader import shader_for
 from skyshade.tiles.make import TileBytes
-from skyshade.types import Aggregate, Layer, Window
+from skyshade.types import Aggregate, Layer, Shader, Window
 
 ENGINE = skyshade.__version__
 OVERHEAD = 200  # bytes that a kept value takes beside its content
 KEPT_SELECTIONS = 32  # a selection may hold a mask of every row
 KEPT_LOOKS = 512
+ANALYSIS_BYTES = 32 << 20
+CHANGED = "changed while a tile was made; try again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Look:
         Version that the client believes in.
     versions : tuple of str
         The versions that make a tile immutable: the layer's and the selection's.
+    version : str
+        The selected layer's.
     weight : int
         Share of `KEPT_LOOKS`: looks with a selection of their own count more.
     """
@@ -50,6 +56,7 @@ class Look:
     scale: float
     v: str
     versions: tuple[str, ...]
+    version: str = ""
     weight: int = 1
 
 
@@ -68,6 +75,10 @@ class Services:
         self.looks: ByteCache[Look] = ByteCache(KEPT_LOOKS)
         self._selections: ByteCache[Layer] = ByteCache(KEPT_SELECTIONS)
         self.pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="skyshade-tile")
+        self.analyses: ByteCache[Any] = ByteCache(ANALYSIS_BYTES)
+        self.analysis_pool = ThreadPoolExecutor(  # long computations leave threads to tiles
+            max(1, settings.threads // 2), thread_name_prefix="skyshade-analysis"
+        )
         self.first_tile = threading.Event()
         self.on_first_tile: Callable[[], object] = lambda: None
 
@@ -79,8 +90,16 @@ class Services:
         return self._selections.get_or_compute(key, lambda _: 1, lambda: choice.apply(layer))
 
     def look(self, name: str, base: Layer, params: TileParams, *, values: bool) -> Look:
-        """Return the selected layer with its colours (or its scale); may read data."""
+        """Return the selected layer with its colours (or its scale); may read data.
+
+        Raises
+        ------
+        ChangedError
+            The layer's file changed meanwhile.
+        """
+        known = base.version
         layer = self.selected(name, base, params.choice)
+        version = layer.version
         shader, scale, how = None, 1.0, "values"
         if values:
             scale = layer.scale()
@@ -88,20 +107,33 @@ class Services:
             style = params.styled(layer.info.style)
             shader = shader_for(style, layer.statistics())
             how = repr(style)
-        key = "|".join((layer.version, how, ENGINE))
-        versions = tuple({base.version, layer.version})
+        if layer.version != version:
+            raise ChangedError(name, CHANGED)
+        key = "|".join((version, how, ENGINE))
+        versions = tuple({known, version})
         weight = 1 if layer is base else KEPT_LOOKS // KEPT_SELECTIONS
-        return Look(key, layer, shader, scale, params.v, versions, weight)
+        return Look(key, layer, shader, scale, params.v, versions, version, weight)
 
-    def aggregate(self, layer: Layer, window: Window) -> Aggregate:
-        """Return the numbers on a window; exact ones are kept."""
+    def aggregate(self, layer: Layer, window: Window, version: str = "") -> Aggregate:
+        """Return the numbers on a window; exact ones are kept.
+
+        Raises
+        ------
+        ChangedError
+            They are not, or no longer, of `version`.
+        """
+        wanted = version or layer.version
+
+        def compute() -> Aggregate:
+            made = layer.compute(window)
+            if made.version and made.version != wanted:
+                raise ChangedError(layer.info.id, CHANGED)
+            return made
 
         def size_of(made: Aggregate) -> int | None:
             return made.values.nbytes + OVERHEAD if made.quality == "exact" else None
 
-        return self.aggregates.get_or_compute(
-            (layer.version, window.key), size_of, lambda: layer.compute(window)
-        )
+        return self.aggregates.get_or_compute((wanted, window.key), size_of, compute)
 
     def tile_is_out(self) -> None:
         """Note that a first tile was made; what waited for it may begin."""
@@ -112,3 +144,4 @@ class Services:
     def close(self) -> None:
         """Let the pool's threads go; what is queued is dropped."""
         self.pool.shutdown(wait=False, cancel_futures=True)
+        self.analysis_pool.shutdown(wait=False, cancel_futures=True)

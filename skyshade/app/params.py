@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from skyshade.errors import InputError, UnknownNameError
-from skyshade.types import STRETCHES, Layer, Style
+from skyshade.types import COLOUR_STRETCHES, STRETCHES, Layer, Style
 
 MAX_TEXT = 1000
 MAX_QUERY = 8192
+_STRETCHES = tuple(dict.fromkeys((*STRETCHES, *COLOUR_STRETCHES)))
 _COLOUR = re.compile(r"#?([0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -119,8 +120,8 @@ def _colour(name: str, text: str) -> str | None:
 
 
 def _stretch(name: str, text: str) -> str:
-    if text not in STRETCHES:
-        raise UnknownNameError(name, text[:80], STRETCHES)
+    if text not in _STRETCHES:
+        raise UnknownNameError(name, text[:80], _STRETCHES)
     return text
 
 
@@ -149,13 +150,14 @@ STYLE = (
     Parameter("cmap", _name, _TEXT, "Colour map; /api/colormaps lists them"),
     Parameter("vmin", _number, _NUMBER, "Value of the first colour, in the layer's units"),
     Parameter("vmax", _number, _NUMBER, "Value of the last colour, in the layer's units"),
-    Parameter("stretch", _stretch, {"type": "string", "enum": list(STRETCHES)}, "Norm"),
+    Parameter("stretch", _stretch, {"type": "string", "enum": list(_STRETCHES)}, "Norm"),
+    Parameter("q", _number, _NUMBER, "Softening of lupton, the stretch of colour layers"),
     Parameter("reverse", _flag, {"type": "boolean"}, "Turn the colour map round"),
     Parameter("nan", _colour, _TEXT, "Colour of missing values, #rrggbb, #rrggbbaa or none"),
     Parameter("bg", _colour, _TEXT, "Colour behind the tile, #rrggbb, #rrggbbaa or none"),
 )
 CHOICE = (
-    Parameter("agg", _text, _TEXT, "Reduction: density, count, sum, mean, min, max, std, ..."),
+    Parameter("agg", _text, _TEXT, "Reduction; of maps: mean, std, max, min, absmax, nearest"),
     Parameter("col", _text, _TEXT, "Column of a catalogue"),
     Parameter("where", _text, _TEXT, "Rows of a catalogue, e.g. `vt < 9 & bt - vt > 1`"),
     Parameter("plane", _text, _TEXT, "Plane of a map, e.g. Q"),

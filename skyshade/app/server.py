@@ -169,6 +169,7 @@ class Server:
             for number in handled:  # a second signal ends the process the hard way
                 self._loop.remove_signal_handler(number)
             later.cancel()
+            self.atlas.stop_background()
             workers.shutdown(wait=False, cancel_futures=True)
             http.stop()
             page.stop()

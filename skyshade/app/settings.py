@@ -42,6 +42,8 @@ class Settings:
         Largest request body that is read.
     heartbeat_seconds : float
         Pause between two signs of life on ``/api/events``.
+    max_decoded_bytes : int
+        Most bytes that a compressed file may become.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +57,7 @@ class Settings:
     workers: int = 0
     body_bytes: int = MIB
     heartbeat_seconds: float = 15.0
+    max_decoded_bytes: int = 4 << 30
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -64,7 +67,7 @@ class Settings:
             if getattr(self, name) < 0:
                 msg = f"{name} {getattr(self, name)} is not allowed: 0 or more"
                 raise InputError(msg)
-        for name in ("tile_seconds", "heartbeat_seconds", "body_bytes"):
+        for name in ("tile_seconds", "heartbeat_seconds", "body_bytes", "max_decoded_bytes"):
             if not getattr(self, name) > 0:
                 msg = f"{name} {getattr(self, name)} is not allowed: more than 0"
                 raise InputError(msg)

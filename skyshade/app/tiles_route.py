@@ -21,11 +21,11 @@ from urllib.parse import urlencode
 import numpy as np
 
 from skyshade.app.api_errors import OverloadError, dump, sentence, status_of
-from skyshade.app.api_grids import HERE, describe, window_of
+from skyshade.app.api_grids import describe, grid_here, window_of
 from skyshade.app.api_services import Look, Services, kept_bytes
 from skyshade.app.params import parse_tile
 from skyshade.errors import ChangedError, DataError, InputError, UnknownNameError
-from skyshade.geometry.grids import TILE_SIZE, TileGrid
+from skyshade.geometry.grids import TILE_SIZE
 from skyshade.tiles.make import TileBytes, shade_and_encode
 from skyshade.types import Aggregate, Layer, Tile, Window
 
@@ -43,6 +43,7 @@ VALUES = ("f2", "f4")
 _LAST = re.compile(r"([^@./]*)(@2x)?\.(\w{1,8})")
 _INTEGER = re.compile(r"-?[0-9]{1,12}")
 _IMMUTABLE = 31_536_000
+PAUSES = (0.01, 0.03, 0.1)  # seconds before a tile is tried again whose file has changed
 
 
 class Address(NamedTuple):
@@ -83,23 +84,28 @@ class TileApp:
         if path.endswith("/tilejson.json"):
             return await self._tilejson(path, query, scope.get("skyshade.token", ""))
         address = parse_path(path)
-        base = self.services.atlas.layer(address.layer)
-        try:
-            return await self._tile(scope, address, base, query)
-        except DataError as error:
-            if not isinstance(error, ChangedError):
-                self.services.atlas.degrade(address.layer, str(error))
-            raise
+        for pause in PAUSES:  # while a file is being changed
+            with suppress(ChangedError):
+                return await self._tile(scope, address, query)
+            await asyncio.sleep(pause)
+        return await self._tile(scope, address, query)
 
     async def _tile(
-        self, scope: Scope, address: Address, base: Layer, query: bytes
+        self, scope: Scope, address: Address, query: bytes
     ) -> tuple[int, Headers, bytes]:
-        look = await self._look(address, base, query)
-        key = (look.key, address.window and address.window.key, address.size, address.fmt)
-        etag = _etag(key)
-        if _matches(scope, etag):
-            return 304, [(b"etag", etag), self._kept_for(look)], b""
-        reply = self.services.tiles.get(key) or await self._make(key, address, look)
+        base = self.services.atlas.layer(address.layer)
+        try:
+            look = await self._look(address, base, query)
+            key = (look.key, address.window and address.window.key, address.size, address.fmt)
+            etag = _etag(key)
+            if _matches(scope, etag):
+                return 304, [(b"etag", etag), self._kept_for(look)], b""
+            reply = self.services.tiles.get(key) or await self._make(key, address, look)
+        except ChangedError:
+            raise
+        except DataError as error:
+            self.services.atlas.degrade(address.layer, str(error))
+            raise
         return 200, self._headers(reply, look, etag), reply.data
 
     async def _look(self, address: Address, base: Layer, query: bytes) -> Look:
@@ -146,7 +152,7 @@ class TileApp:
             nothing = np.full((address.size, address.size), np.nan, np.float32)
             aggregate = Aggregate(nothing, version=look.layer.version)
         else:
-            aggregate = self.services.aggregate(look.layer, address.window)
+            aggregate = self.services.aggregate(look.layer, address.window, look.version)
         made = shade_and_encode(aggregate, look.shader, address.fmt, look.scale)
         self.services.tile_is_out()
         return made
@@ -175,7 +181,7 @@ class TileApp:
         if len(parts) != 3:
             raise UnknownNameError("tile format", path, ("{layer}/{grid}/tilejson.json",))
         layer = self.services.atlas.layer(parts[0])
-        grid = _grid(parts[1])
+        grid = grid_here(parts[1])
         parse_tile(query)
         text = query.decode("latin-1") or f"v={layer.version}"
         if token:  # who needed one here needs it for the tiles
@@ -239,18 +245,12 @@ def parse_path(path: str) -> Address:
     if found is None:
         known = ("{layer}/{grid}/{z}/{x}/{y}.{png|webp|jpg|f2|f4}", "tilejson.json")
         raise UnknownNameError("tile format", path[:200], known)
-    grid = _grid(parts[1])
+    grid = grid_here(parts[1])
     if found[3] not in FORMATS:
         raise UnknownNameError("tile format", found[3], FORMATS)
     tile = Tile(*map(_integer, "zxy", (parts[2], parts[3], found[1])))
     size = TILE_SIZE * 2 if found[2] else TILE_SIZE
     return Address(parts[0], grid.id, window_of(grid, tile, size), size, found[3])
-
-
-def _grid(name: str) -> TileGrid:
-    if name not in HERE:
-        raise UnknownNameError("grid", name[:80], HERE)
-    return HERE[name]
 
 
 def _integer(name: str, text: str) -> int:

@@ -21,6 +21,8 @@ def view(
     boxes: str | Path | None = None,
     ra: str | None = None,
     dec: str | None = None,
+    all_sky: str | None = None,
+    max_decoded: int | None = None,
     **options: Any,
 ) -> Viewer:
     """Show maps and catalogues in a viewer.
@@ -28,14 +30,19 @@ def view(
     Parameters
     ----------
     *items : str, Path or object
-        Files, or objects: (array, WCS), HDU, NDData, DataArray, tables, data frames.
+        Files, objects ((array, WCS), HDU, NDData, DataArray, tables, data frames) or layers, such
+        as the difference of two maps.
     boxes : str or Path, optional
         JSON file of highlight boxes.
     ra, dec : str, optional
         Coordinate columns of the catalogues; None guesses.
+    all_sky : str, optional
+        Frame (``"icrs"``, ``"galactic"`` ...) of pictures without WCS that show the whole sky.
+    max_decoded : int, optional
+        Most bytes that a compressed file may become; 4 GiB by default.
     **options
-        Of `Viewer`: ``layer``, ``cmap``, ``stretch``, ``vmin``, ``vmax``, ``center``, ``width``,
-        ``height`` and so on.
+        Of `Viewer`: ``layer``, ``plane``, ``reduction``, ``cmap``, ``stretch``, ``vmin``, ``vmax``,
+        ``center``, ``width``, ``height`` and so on.
 
     Returns
     -------
@@ -53,7 +60,8 @@ def view(
     if not items:
         msg = "nothing to show: give at least one file or object"
         raise InputError(msg)
-    atlas = open_atlas(items, boxes=boxes, ra=ra, dec=dec)
+    how = {"ra": ra, "dec": dec, "all_sky": all_sky, "max_decoded": max_decoded}
+    atlas = open_atlas(items, boxes=boxes, **how)  # type: ignore[arg-type]
     entries = atlas.entries()
     if all(entry.layer is None for entry in entries):
         causes = "; ".join(_unique(entry.reason for entry in entries)) or "they hold no data"

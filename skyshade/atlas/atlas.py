@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from skyshade.atlas.events import Events
-from skyshade.errors import InputError, UnknownNameError, UnsupportedError
+from skyshade.errors import ChangedError, InputError, UnknownNameError, UnsupportedError, one_line
 from skyshade.kernels import dispatch
 from skyshade.types import Layer
 
@@ -23,6 +24,7 @@ log = logging.getLogger("skyshade")
 State = Literal["ok", "degraded", "rejected"]
 Scopes = Sequence[str]
 HEAD_START = 2.0  # seconds that overviews wait for compiled kernels
+MANY = 50  # layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,24 @@ class Entry:
 class HasOverview(Protocol):
     """A layer that gets better in the background (maps)."""
 
-    def start_overview(self, executor: Executor, on_ready: Callable[[], None]) -> object:
-        """Begin to build the overview; `on_ready` is called when tiles are exact."""
+    def start_overview(self, submit: Callable[..., object], on_ready: Callable[[], None]) -> object:
+        """Begin to build the overview with ``submit(function)``.
+
+        `on_ready` is called when tiles are exact. What goes wrong is the attribute
+        `overview_error`, where a layer has one.
+        """
+        ...
+
+
+class Job(Protocol):
+    """Background work that belongs to an atlas."""
+
+    def start(self) -> object:
+        """Begin, unless begun."""
+        ...
+
+    def stop(self) -> object:
+        """End soon, without waiting."""
         ...
 
 
@@ -70,7 +88,9 @@ class Atlas:
         self._entries: dict[str, Entry] = {}
         self._sources: dict[str, SourceList] = {}
         self._boxes: list[Box] = []
-        self._lock = threading.Lock()
+        self._jobs: list[Job] = []
+        self._workers: Executor | None = None
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -82,7 +102,37 @@ class Atlas:
                 msg = f"layer id {entry.id!r} is taken; give the layer another name"
                 raise InputError(msg)
             self._entries[entry.id] = entry
+            workers = self._workers
+        if workers is not None:
+            self._start_overview(entry, workers)
         return entry
+
+    def replace(self, old: Sequence[str], new: Sequence[Entry]) -> None:
+        """Put entries in the place of others; source lists of the old ids go.
+
+        Raises
+        ------
+        InputError
+            When an id is taken by an entry that stays.
+        """
+        with self._lock:
+            kept = [e for name, e in self._entries.items() if name not in old]
+            at = next((i for i, name in enumerate(self._entries) if name in old), len(kept))
+            whole = {e.id: e for e in (*kept[:at], *new, *kept[at:])}
+            if len(whole) < len(kept) + len(new):
+                msg = f"layer ids {', '.join(e.id for e in new)} are not free"
+                raise InputError(msg)
+            self._entries = whole
+            for name in old:
+                self._sources.pop(name, None)
+            workers = self._workers
+        if workers is not None:
+            for entry in new:
+                self._start_overview(entry, workers)
+
+    def has(self, name: str) -> bool:
+        """Return whether an id is taken."""
+        return name in self._entries
 
     def add_sources(self, sources: SourceList) -> None:
         """Publish a source list; raise InputError when its id is taken."""
@@ -144,46 +194,81 @@ class Atlas:
             "boxes": len(self.boxes(scopes)),
         }
 
-    def degrade(self, name: str, reason: str) -> None:
-        """Mark a layer whose file went wrong after it was opened, and tell every listener."""
+    def degrade(self, name: str, reason: str, *, again: bool = False) -> None:
+        """Mark a layer that went wrong after it was opened, and tell every listener.
+
+        A layer that is degraded already keeps its first reason, unless `again`.
+        """
         with self._lock:
             entry = self._entries.get(name)
-            if entry is None or entry.state != "ok":
+            if entry is None or entry.layer is None or entry.reason == reason:
+                return
+            if entry.state != "ok" and not again:
                 return
             self._entries[name] = replace(entry, state="degraded", reason=reason)
         log.warning("layer %s is degraded: %s", name, reason)
         self.events.publish({"type": "layer", "id": name, "state": "degraded", "reason": reason})
 
+    def keep(self, job: Job) -> None:
+        """Let `start_background` and `stop_background` start and stop `job` too."""
+        self._jobs.append(job)
+
     def start_background(self, executor: Executor) -> None:
-        """Begin what may wait until the first tile is out: compiled kernels and overviews.
+        """Begin what may wait until the first tile is out: kernels, overviews, other jobs.
 
         Overviews are built several times faster by compiled kernels, so these get a head start
         (from numba's cache they take half a second). An event
-        ``{"type": "layer", "id": ..., "quality": "exact"}`` follows each overview.
+        ``{"type": "layer", "id": ..., "quality": "exact"}`` follows each overview. Layers that are
+        published later have theirs built at once.
         """
+        for job in self._jobs:
+            job.start()
         threading.Thread(target=self._overviews, args=(executor,), daemon=True).start()
+
+    def stop_background(self) -> None:
+        """Begin nothing more; what is under way comes to its end."""
+        self._workers = None
+        for job in self._jobs:
+            job.stop()
 
     def _overviews(self, executor: Executor) -> None:
         kernels = threading.Thread(target=_compile_kernels, daemon=True)
         kernels.start()
         kernels.join(HEAD_START)
-        for entry in self.entries():
-            if isinstance(entry.layer, HasOverview):
-                self._start_overview(entry.id, entry.layer, executor)
+        with self._lock:
+            self._workers = executor
+            entries = self.entries()
+        for entry in entries:
+            self._start_overview(entry, executor)
 
-    def _start_overview(self, name: str, layer: HasOverview, executor: Executor) -> None:
-        start = time.perf_counter()
+    def _start_overview(self, entry: Entry, executor: Executor) -> None:
+        layer, name, start = entry.layer, entry.id, time.perf_counter()
+        if not isinstance(layer, HasOverview):
+            return
+        if len(self) > MANY and getattr(layer, "ready", False):
+            return  # of so many small maps, only those that are looked at need theirs
 
         def ready() -> None:
             log.info("overview of %s is ready after %.1f s", name, time.perf_counter() - start)
             self.events.publish({"type": "layer", "id": name, "quality": "exact"})
 
+        def run(work: Callable[..., object], *args: Any) -> None:
+            work(*args)
+            error = getattr(layer, "overview_error", None)
+            gone = error is None or isinstance(error, ChangedError)  # a change is seen to elsewhere
+            if not gone and self._shows(name, layer):
+                self.degrade(name, f"no overview could be built: {one_line(error)}")
+
         try:
-            layer.start_overview(executor, ready)
+            layer.start_overview(partial(executor.submit, run), ready)
         except RuntimeError as error:  # the server is closing: its pool takes no more work
             log.info("overview of %s is not built: %s", name, error)
         except Exception as error:  # noqa: BLE001 (boundary: previews stay, the layer says so)
-            self.degrade(name, f"no overview could be built: {error}")
+            self.degrade(name, f"no overview could be built: {one_line(error)}")
+
+    def _shows(self, name: str, layer: object) -> bool:
+        entry = self._entries.get(name)
+        return entry is not None and entry.layer is layer
 
 
 def _compile_kernels() -> None:

@@ -1,29 +1,175 @@
-"""From files and objects to an atlas."""
+"""From files and objects to an atlas, at once or in the background; `open_layers` for users."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from skyshade.atlas.atlas import Atlas, Entry
-from skyshade.errors import DataError, SkyshadeError, one_line
-from skyshade.layers.catalog import CatalogLayer
-from skyshade.layers.map import MapLayer
-from skyshade.loaders.api import load
-from skyshade.loaders.source import Loaded
-from skyshade.overlays import read_boxes, sources_from_table
-from skyshade.types import Layer, PointTable, SkyImage
+from skyshade.atlas.configs import ConfigReader, is_config
+from skyshade.atlas.items import How, ItemReader, Made
+from skyshade.atlas.watch import Watch, stamps_of
+from skyshade.errors import DataError, InputError, SkyshadeError, UnknownNameError
+from skyshade.overlays import read_boxes
+from skyshade.types import Layer
 
 log = logging.getLogger("skyshade")
 OnEntry = Callable[[Entry], object]
 
-SMALL_CATALOGUE = 10_000  # rows; such tables are drawn as single sources too
+_PAUSE = 0.3  # seconds between two events about new layers
+
+
+class Opening:
+    """Opens items one after the other, in their order.
+
+    Parameters
+    ----------
+    items : iterable of str, Path or object
+        FITS maps, press images, catalogues, objects in memory, or layers.
+    how : How
+    boxes : str or Path, optional
+        JSON file of highlight boxes; read at once.
+    on_layer, on_reject : callable, optional
+        Called with each entry as soon as it is known, from the thread that opens.
+    atlas : Atlas, optional
+        Where entries are published; a new one by default. It watches the files from then on.
+
+    Raises
+    ------
+    DataError
+        When the file of boxes cannot be read.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Any],
+        how: How,
+        *,
+        boxes: str | Path | None = None,
+        on_layer: OnEntry | None = None,
+        on_reject: OnEntry | None = None,
+        atlas: Atlas | None = None,
+    ) -> None:
+        self.atlas = Atlas() if atlas is None else atlas
+        self._items, self._how = items, how
+        self._on_layer = on_layer or (lambda _: None)
+        self._on_reject = on_reject or (lambda _: None)
+        self._watch = Watch(self.atlas)
+        self.atlas.keep(self._watch)
+        self._first, self._done = threading.Event(), threading.Event()
+        self._stopped = False
+        self._told = 0.0
+        if boxes is not None:
+            self._add_boxes(boxes)
+
+    @property
+    def done(self) -> bool:
+        """Whether everything has been opened."""
+        return self._done.is_set()
+
+    def run(self) -> Atlas:
+        """Open everything here; what cannot be shown becomes a rejected entry."""
+        try:
+            for item in self._items:
+                if self._stopped:
+                    break
+                self._open(item)
+                self._tell()
+        finally:
+            self._done.set()
+            self._first.set()
+            self._tell(last=True)
+        return self.atlas
+
+    def start(self) -> None:
+        """Open everything on a thread of its own; listeners of the atlas hear of new layers."""
+        threading.Thread(target=self.run, name="skyshade-open", daemon=True).start()
+
+    def stop(self) -> None:
+        """Open no further item."""
+        self._stopped = True
+
+    def wait_first(self, patience: float = 0.0) -> bool:
+        """Wait for a layer that can be shown; return whether there is one.
+
+        When there is, wait up to `patience` seconds for the others.
+        """
+        self._first.wait()
+        self._done.wait(patience)
+        return any(entry.layer is not None for entry in self.atlas.entries())
+
+    def wait(self) -> None:
+        """Wait for the end."""
+        self._done.wait()
+
+    def _open(self, item: Any) -> None:
+        if is_config(item):
+            self._open_config(item)
+            return
+        self._open_item(item, self._how)
+
+    def _open_item(self, item: Any, how: How) -> None:
+        stamps = stamps_of(item)  # taken first: a change while it is read is seen later
+        reader = ItemReader(item, how, self.atlas.has)
+        self._watch.follow(reader.entries, stamps, self._publish_all(reader.entries()))
+
+    def _open_config(self, path: str | Path) -> None:
+        """Open the files that a config file names, then make its own layers of them."""
+        stamps = stamps_of(path)
+        reader = ConfigReader(path, self.atlas)
+        with suppress(SkyshadeError):  # told by the entry that `reader` makes of it
+            config = reader.read()
+            self.atlas.title = config.title or self.atlas.title
+            for file in config.files:
+                said = {key: getattr(file, key) or None for key in ("ra", "dec", "all_sky", "name")}
+                self._open_item(file.path, replace(self._how, **said))
+                self._tell()
+            if config.boxes:
+                self._try_boxes(config.boxes)
+        names = self._publish_all(reader.entries())
+        self._watch.follow(reader.entries, stamps, names, reader.needs)
+
+    def _try_boxes(self, path: str) -> None:
+        try:
+            self._add_boxes(path)
+        except DataError as error:
+            log.warning("%s", error)
+
+    def _add_boxes(self, path: str | Path) -> None:
+        found, problems = read_boxes(path)
+        for problem in problems:
+            log.warning("%s", problem)
+        self.atlas.add_boxes(found)
+
+    def _publish_all(self, made: Iterable[Made]) -> list[str]:
+        names = []
+        for one in made:
+            self._publish(one)
+            names.append(one[0].id)
+        return names
+
+    def _publish(self, made: Made) -> None:
+        entry, sources = made
+        self.atlas.add(entry)
+        if sources is not None:
+            self.atlas.add_sources(sources)
+        if entry.layer is None:
+            self._on_reject(entry)
+        else:
+            self._on_layer(entry)
+            self._first.set()
+
+    def _tell(self, *, last: bool = False) -> None:
+        now = time.monotonic()
+        if last or now - self._told > _PAUSE:
+            self._told = now
+            self.atlas.events.publish({"type": "layers"})
 
 
 def open_atlas(
@@ -32,6 +178,8 @@ def open_atlas(
     boxes: str | Path | None = None,
     ra: str | None = None,
     dec: str | None = None,
+    all_sky: str | None = None,
+    max_decoded: int | None = None,
     on_layer: OnEntry | None = None,
     on_reject: OnEntry | None = None,
 ) -> Atlas:
@@ -40,11 +188,15 @@ def open_atlas(
     Parameters
     ----------
     items : iterable of str, Path or object
-        FITS maps, catalogues, or objects in memory.
+        FITS maps, press images, catalogues, objects in memory, or layers.
     boxes : str or Path, optional
         JSON file of highlight boxes.
     ra, dec : str, optional
         Coordinate columns of the catalogues; None guesses.
+    all_sky : str, optional
+        Frame (``"icrs"``, ``"galactic"`` ...) of pictures without WCS that show the whole sky.
+    max_decoded : int, optional
+        Most bytes that a compressed file may become; 4 GiB by default.
     on_layer, on_reject : callable, optional
         Called with each entry as soon as it is known.
 
@@ -53,111 +205,89 @@ def open_atlas(
     DataError
         When the file of boxes cannot be read.
     """
-    builder = _Builder(Atlas(), on_layer, on_reject)
-    for item in items:
-        builder.open(item, ra, dec)
-    if boxes is not None:
-        found, problems = read_boxes(boxes)
-        for problem in problems:
-            log.warning("%s", problem)
-        builder.atlas.add_boxes(found)
-    return builder.atlas
+    how = How(ra=ra, dec=dec, all_sky=all_sky, max_decoded=max_decoded)
+    return Opening(items, how, boxes=boxes, on_layer=on_layer, on_reject=on_reject).run()
 
 
-class _Builder:
-    def __init__(self, atlas: Atlas, on_layer: OnEntry | None, on_reject: OnEntry | None) -> None:
-        self.atlas = atlas
-        self._on_layer = on_layer or (lambda _: None)
-        self._on_reject = on_reject or (lambda _: None)
+def open_layers(*items: Any, **options: Any) -> dict[str, Layer]:
+    """Open the layers of files and objects, ready to be computed, combined or shown.
 
-    def open(self, item: Any, ra: str | None, dec: str | None) -> None:
-        """Add what one item holds; never raises for what is in a file."""
-        try:
-            loaded = load(item, ra=ra, dec=dec)
-        except SkyshadeError as error:
-            self._reject(item, error)
-            return
-        except Exception as error:  # boundary: one bad file must not stop the others
-            log.exception("%s could not be opened", _stem(item))
-            self._reject(item, _unforeseen(item, error))
-            return
-        self._add_all(item, loaded)
+    Parameters
+    ----------
+    *items : str, Path or object
+        As for `skyshade.view`.
+    **options
+        ``ra``, ``dec``, ``all_sky``, ``max_decoded``: see `open_atlas`.
 
-    def _add_all(self, item: Any, loaded: Loaded) -> None:
-        for planes in loaded.images:
-            for number, image in enumerate(planes):
-                self._try(item, partial(self._add_map, item, planes, number, image))
-        for table in loaded.tables:
-            self._try(item, partial(self._add_table, item, table))
-        for error in loaded.rejected:
-            self._reject(item, error)
+    Returns
+    -------
+    dict of str to Layer
+        By id, in order: one for each map, plane of a map, press image and catalogue.
 
-    def _try(self, item: Any, add: Callable[[], None]) -> None:
-        try:
-            add()
-        except SkyshadeError as error:
-            self._reject(item, error)
-        except Exception as error:  # boundary, as above
-            log.exception("a layer of %s could not be made", _stem(item))
-            self._reject(item, _unforeseen(item, error))
-
-    def _add_map(self, item: Any, planes: Sequence[SkyImage], number: int, image: SkyImage) -> None:
-        name = self._free_id(item, image.name, image.hdu, image.plane)
-        self._publish(name, MapLayer(planes, id=name, plane=number))
-
-    def _add_table(self, item: Any, table: PointTable) -> None:
-        name = self._free_id(item, table.name)
-        self._publish(name, CatalogLayer(table, id=name))
-        if len(table) <= SMALL_CATALOGUE:
-            self.atlas.add_sources(sources_from_table(table, name))
-
-    def _publish(self, name: str, layer: Layer) -> None:
-        self._on_layer(self.atlas.add(Entry(name, layer, title=layer.info.title)))
-
-    def _reject(self, item: Any, error: SkyshadeError) -> None:
-        part = error.part if isinstance(error, DataError) else ""
-        name = self._free_id(item, _stem(item), part)
-        title = error.name if isinstance(error, DataError) else _stem(item)
-        self._on_reject(self.atlas.add(Entry(name, None, "rejected", one_line(error), title)))
-
-    def _free_id(self, item: Any, *parts: str) -> str:
-        """Return an id made of `parts`, with four hex digits of the path when it is taken."""
-        wanted = slug("-".join(part for part in parts if part))
-        taken = {entry.id for entry in self.atlas.entries()}
-        digits = hashlib.sha256(_place(item).encode("utf-8", "surrogateescape")).hexdigest()
-        name, number = wanted, 0
-        while name in taken:
-            name = f"{wanted}-{digits[number : number + 4]}"
-            number += 4
-            if number > 60:  # the same file again and again
-                digits = hashlib.sha256(digits.encode()).hexdigest()
-                number = 0
-        return name
+    Raises
+    ------
+    InputError
+        No item is given.
+    DataError
+        Nothing can be shown. One bad part beside good ones is a warning in the log.
+    """
+    if not items:
+        msg = "nothing to open: give at least one file or object"
+        raise InputError(msg)
+    rejected: list[Entry] = []
+    how = How(**options)
+    atlas = Opening(items, how, on_reject=rejected.append).run()
+    found = {entry.id: entry.layer for entry in atlas.entries() if entry.layer is not None}
+    if not found:
+        causes = "; ".join(dict.fromkeys(e.reason for e in rejected)) or "they hold no data"
+        raise DataError("the given items", f"none can be shown: {causes}")
+    for entry in rejected:
+        log.warning("%s", entry.reason)
+    return found
 
 
-def slug(text: str) -> str:
-    """Return `text` as lower-case ASCII letters, digits, dots and single hyphens."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
-    joined = re.sub(r"[^a-z0-9_]+", "-", plain.lower()).strip("-_")
-    return joined[:80].strip("-_") or "layer"
+def open_layer(
+    item: Any, *, plane: str | None = None, hdu: str | int | None = None, **options: Any
+) -> Layer:
+    """Open one layer of a file or object: the first, or that of a plane or an HDU.
+
+    Parameters
+    ----------
+    item : str, Path or object
+    plane : str, optional
+        E.g. ``"Q"``.
+    hdu : str or int, optional
+        EXTNAME or number.
+    **options
+        As for `open_layers`.
+
+    Raises
+    ------
+    DataError
+        Nothing can be shown.
+    UnknownNameError
+        There is no such plane or HDU.
+    """
+    found = list(open_layers(item, **options).values())
+    if hdu is not None:
+        found = _of_hdu(found, str(hdu))
+    if plane is None:
+        return found[0]
+    named = next((layer for layer in found if plane in layer.info.planes), None)
+    if named is None:
+        raise UnknownNameError("plane", plane, [n for layer in found for n in layer.info.planes])
+    return named.select(plane=plane)
 
 
-def _stem(item: Any) -> str:
-    """Return a short name for an item: its file name without endings, or its type."""
-    if not isinstance(item, str | Path):
-        return type(item).__name__
-    name = str(item).rstrip("/").replace("\\", "/").rpartition("/")[2]
-    return name.partition(".")[0] or name
-
-
-def _place(item: Any) -> str:
-    """Return what tells items of one name apart."""
-    if not isinstance(item, str | Path):
-        return f"{type(item).__name__} {id(item)}"
-    text = str(item)
-    return text if "://" in text else str(Path(text).absolute())
-
-
-def _unforeseen(item: Any, error: Exception) -> DataError:
-    name = Path(str(item)).name if isinstance(item, str | Path) else type(item).__name__
-    return DataError(name, f"cannot be opened: {type(error).__name__}: {error}")
+def _of_hdu(layers: list[Layer], wanted: str) -> list[Layer]:
+    known: list[str] = []
+    found = []
+    for layer in layers:
+        attrs = getattr(getattr(layer, "image", None), "attrs", {})
+        names = [str(attrs[key]) for key in ("EXTNAME", "HDU") if key in attrs]
+        known += names
+        if wanted.lower() in [name.lower() for name in names]:
+            found.append(layer)
+    if not found:
+        raise UnknownNameError("HDU", wanted, dict.fromkeys(known))
+    return found

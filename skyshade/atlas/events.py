@@ -1,4 +1,13 @@
-"""News about an atlas, from any thread to any number of listeners."""
+"""News about an atlas, from any thread to any number of listeners.
+
+{"type": "layers"}                        layers or source lists came or went: read the list anew
+{"type": "layer", "id", "quality"}        "exact": the overview is ready, previews can go
+{"type": "layer", "id", "state", "reason", "version"}
+                                          its file was read anew; "version" is that of its numbers
+{"type": "layer", "id", "state", "reason"}
+                                          "degraded": something went wrong with it
+{"type": "lost"}                          the listener was too slow and missed events
+"""
 
 from __future__ import annotations
 

@@ -3,12 +3,14 @@
 The lattice is cut into cells of 16 x 16 pixels whose corners (nodes) get exact coordinates. Second
 differences of the nodes bound the error of bilinear interpolation in a cell: it may reach
 (|f_xx| + |f_yy|) h**2 / 8. Their midpoint alone would not do: there the two terms of a conformal
-projection cancel. Cells that fail are cut into 4 x 4 parts and tried again, and what still fails
-(poles, cuts, limbs) gets exact coordinates pixel by pixel. Every decision depends on the cell only,
-so windows agree to the last bit wherever they overlap.
+projection cancel. Cells that fail may take cubic interpolation, whose error fourth differences
+bound, 3 |f_xxxx| h**4 / 128; but where these are not much smaller than second differences the
+projection has an edge, which they say little of. The rest is cut into 4 x 4 parts and tried again,
+and what still fails (poles, cuts, limbs) gets exact coordinates pixel by pixel. Every decision
+depends on the cell only, so windows agree to the last bit wherever they overlap.
 
 Maps whose x follows RA only and whose y follows Dec only (unrotated cylindrical, ICRS) take one
-exact row and one exact column instead.
+exact row and one exact column instead, on grids of the same kind.
 """
 
 from __future__ import annotations
@@ -18,16 +20,21 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from skyshade.geometry.coverage import coverage_of, overlap
 from skyshade.geometry.wcs import PixelMap
+from skyshade.kernels.cubic import cubic_weights, fill_cubic
 from skyshade.kernels.sampling import fill_cells
 from skyshade.types import AnyArray, Coverage, FloatArray, Grid, Window
 
 CELL, FINE = 16, 4
+RING = 2  # nodes around a window
 TOLERANCE = 0.02  # displayed pixels along each axis; curvature may grow within a cell
 KEPT_RUNS = 1024  # of 2 kB each
 _SEPARABLE = 1e-6  # map pixels
+_SMOOTH = 0.1  # fourth differences for second ones, above which there may be an edge
+_WEIGHTS = cubic_weights(CELL)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +69,7 @@ class Coordinates:
 
 
 class ControlGrid:
-    """Pixel coordinates of ``sky`` windows on one map.
+    """Pixel coordinates of windows of any sky grid on one map.
 
     Parameters
     ----------
@@ -91,12 +98,12 @@ class ControlGrid:
         """
         canvas = _aligned(window)
         margin = 2.0 * self.pixels.resolution
-        rows, cols = overlap(self.coverage, canvas, CELL, margin)
-        if not (rows.any() and cols.any()):
+        wanted = overlap(self.coverage, canvas, CELL, margin)
+        if not wanted.any():
             return None
-        if self.separable:
+        if self.separable and window.grid.separable:
             return self._separable(window)
-        made = self._cells(canvas, rows[:, None] & cols)
+        made = self._cells(canvas, wanted)
         r, c = window.row - canvas.row, window.col - canvas.col
         part = np.s_[r : r + window.height, c : c + window.width]
         return Coordinates(np.ascontiguousarray(made.x[part]), np.ascontiguousarray(made.y[part]))
@@ -109,32 +116,30 @@ class ControlGrid:
 
     def _exact_columns(self, grid: Grid, z: int, col: int, width: int) -> FloatArray:
         """Return x of a run of columns, shape (1, width)."""
-        ra, _ = _centres(Window(grid, z, col, 0, width, 1), np.zeros(1), col + np.arange(width))
+        ra, _ = grid.sky(z, col + np.arange(width) + 0.5, 0.5)
         return self.pixels.sky_to_pixel(ra, np.zeros(ra.shape))[0][None, :]
 
     def _exact_rows(self, grid: Grid, z: int, row: int, height: int) -> FloatArray:
         """Return y of a run of rows, shape (height, 1)."""
-        ra, dec = _centres(Window(grid, z, 0, row, 1, height), row + np.arange(height), np.zeros(1))
-        return self.pixels.sky_to_pixel(np.full(dec.shape, ra[0]), dec)[1][:, None]
+        _, dec = grid.sky(z, 0.5, row + np.arange(height) + 0.5)
+        return self.pixels.sky_to_pixel(np.full(dec.shape, 180.0), dec)[1][:, None]
 
     def _cells(self, canvas: Window, wanted: AnyArray) -> Coordinates:
-        out = Coordinates(np.full(canvas.shape, np.nan), np.full(canvas.shape, np.nan))
+        out = Coordinates(_empty(canvas, wanted), _empty(canvas, wanted))
         x, y = self._nodes(canvas)
-        good = wanted & (_node_errors(x, y, self.pixels.period) < TOLERANCE)
-        corners = np.argwhere(good) * CELL
-        fill = _quads(x, good), _quads(y, good)
-        fill_cells(*fill, corners, CELL, self.pixels.period, out.x, out.y)
-        left = self._fine(canvas, np.argwhere(wanted & ~good) * CELL, out)
+        straight, curved = (wanted & fits for fits in _fits(x, y, self.pixels))
+        self._fill(_around(x, straight, 2), _around(y, straight, 2), straight, out)
+        self._fill(_around(x, curved, 4), _around(y, curved, 4), curved, out)
+        left = self._fine(canvas, np.argwhere(wanted & ~straight & ~curved) * CELL, out)
         self._exact(canvas, left, out)
-        height = canvas.grid.lattice_shape(canvas.z)[0]
-        rows = np.arange(canvas.row, canvas.row + canvas.height)
-        out.x[(rows < 0) | (rows >= height)] = np.nan
+        out = Coordinates(*self.pixels.nearest_copy(out.x, out.y))
+        _clear_beyond(canvas, out.x)
         return out
 
     def _nodes(self, canvas: Window) -> tuple[FloatArray, FloatArray]:
-        """Return the coordinates at cell corners, one more ring of nodes around."""
-        rows = canvas.row + CELL * np.arange(-1, canvas.height // CELL + 2)
-        cols = canvas.col + CELL * np.arange(-1, canvas.width // CELL + 2)
+        """Return the coordinates at cell corners, with `RING` more nodes around."""
+        rows = canvas.row + CELL * np.arange(-RING, canvas.height // CELL + RING + 1)
+        cols = canvas.col + CELL * np.arange(-RING, canvas.width // CELL + RING + 1)
         return self._lattice_points(canvas, rows[:, None], cols)
 
     def _fine(self, canvas: Window, corners: AnyArray, out: Coordinates) -> AnyArray:
@@ -145,32 +150,41 @@ class ControlGrid:
         rows = canvas.row + corners[:, 0, None, None] + at[:, None]
         cols = canvas.col + corners[:, 1, None, None] + at
         x, y = self._lattice_points(canvas, rows, cols)
-        good = _part_errors(x, y, self.pixels.period) < TOLERANCE
-        fill = np.ascontiguousarray(x[good]), np.ascontiguousarray(y[good])
-        fill_cells(*fill, corners[good], FINE, self.pixels.period, out.x, out.y)
+        good = _part_errors(x, y, self.pixels) < TOLERANCE
+        nodes = self._unturned(x[good], y[good])
+        fill_cells(*nodes, corners[good], FINE, self.pixels.period, out.x, out.y)
         return corners[~good]
+
+    def _fill(self, x: FloatArray, y: FloatArray, chosen: AnyArray, out: Coordinates) -> None:
+        """Fill the chosen cells from 2 x 2 nodes each, bilinear, or from 4 x 4, cubic."""
+        corners = np.argwhere(chosen) * CELL
+        if not len(corners):
+            return
+        nodes = self._unturned(x, y)
+        if x.shape[1] == 2:
+            fill_cells(*nodes, corners, CELL, self.pixels.period, out.x, out.y)
+        else:
+            fill_cubic(*nodes, corners, _WEIGHTS, self.pixels.period, out.x, out.y)
+
+    def _unturned(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the nodes of cells, shape (n, m, m), without turns of native longitude between."""
+        x0, y0 = x[:, :1, :1], y[:, :1, :1]
+        dx, dy = self.pixels.unturned(x - x0, y - y0)
+        return np.ascontiguousarray(x0 + dx), np.ascontiguousarray(y0 + dy)
 
     def _exact(self, canvas: Window, corners: AnyArray, out: Coordinates) -> None:
         if not len(corners):
             return
         rows = corners[:, 0, None, None] + np.arange(CELL)[:, None]
         cols = corners[:, 1, None, None] + np.arange(CELL)
-        ra, dec = _centres(canvas, canvas.row + rows, canvas.col + cols)
-        ra, dec = np.broadcast_arrays(ra, dec)
+        ra, dec = canvas.grid.sky(canvas.z, canvas.col + cols + 0.5, canvas.row + rows + 0.5)
         out.x[rows, cols], out.y[rows, cols] = self.pixels.sky_to_pixel(ra, dec)
 
     def _lattice_points(
         self, window: Window, rows: AnyArray, cols: AnyArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Return coordinates of lattice corners; rows beyond a pole come down the other side."""
-        height, width = window.grid.lattice_shape(window.z)
-        rows, cols = np.broadcast_arrays(rows, cols)
-        beyond = (rows < 0) | (rows > height)
-        if beyond.any():
-            rows = np.where(rows < 0, -rows, np.where(rows > height, 2 * height - rows, rows))
-            cols = np.where(beyond, cols + width // 2, cols)
-        ra, dec = window.grid.sky_axes(window.z, np.mod(cols, width), np.clip(rows, 0, height))
-        return self.pixels.sky_to_pixel(ra, dec)
+        """Return coordinates of lattice corners, which go on beyond the lattice."""
+        return self.pixels.sky_to_pixel(*window.grid.sky(window.z, cols, rows, beyond=True))
 
 
 def _aligned(window: Window) -> Window:
@@ -181,11 +195,13 @@ def _aligned(window: Window) -> Window:
     return replace(window, col=col, row=row, width=right - col, height=low - row)
 
 
-def _centres(window: Window, rows: AnyArray, cols: AnyArray) -> tuple[FloatArray, FloatArray]:
-    """Return ra and dec at the centres of lattice pixels; NaN dec beyond the poles."""
-    height, width = window.grid.lattice_shape(window.z)
-    ra, dec = window.grid.sky_axes(window.z, np.mod(cols, width) + 0.5, rows + 0.5)
-    return ra, np.where((rows < 0) | (rows >= height), np.nan, dec)
+def _clear_beyond(canvas: Window, x: FloatArray) -> None:
+    """Put NaN where a canvas lies beyond its grid's lattice."""
+    rows = np.arange(canvas.row, canvas.row + canvas.height) + 0.5
+    cols = np.arange(canvas.col, canvas.col + canvas.width) + 0.5
+    x[np.isnan(canvas.grid.sky(canvas.z, 0.5, rows)[1])] = np.nan
+    if not canvas.grid.periodic:
+        x[:, np.isnan(canvas.grid.sky(canvas.z, cols, 0.5)[0])] = np.nan
 
 
 def _is_separable(pixels: PixelMap) -> bool:
@@ -201,40 +217,57 @@ def _is_separable(pixels: PixelMap) -> bool:
     return bool(np.all(off < _SEPARABLE) and np.all(np.abs(y - y1[:, None]) < _SEPARABLE))
 
 
-def _quads(nodes: FloatArray, good: AnyArray) -> FloatArray:
-    """Return the four corners of the chosen cells, shape (n, 2, 2); `nodes` has a ring around."""
-    inner = nodes[1:-1, 1:-1]
-    four = (inner[:-1, :-1], inner[:-1, 1:], inner[1:, :-1], inner[1:, 1:])
-    return np.stack([part[good] for part in four], axis=-1).reshape(-1, 2, 2)
+def _empty(canvas: Window, wanted: AnyArray) -> FloatArray:
+    """Return an array for a canvas: NaN, unless every cell of it will be written."""
+    return np.empty(canvas.shape) if wanted.all() else np.full(canvas.shape, np.nan)
 
 
-def _steps(nodes: FloatArray, axis: int, period: float) -> FloatArray:
-    step = np.diff(nodes, axis=axis)
-    return step - period * np.round(step / period) if period else step
+def _around(nodes: FloatArray, chosen: AnyArray, size: int) -> FloatArray:
+    """Return the size x size nodes around the chosen cells, shape (n, size, size)."""
+    skip = RING + 1 - size // 2
+    views = sliding_window_view(nodes[skip:-skip, skip:-skip], (size, size))
+    found: FloatArray = views[chosen]
+    return found
 
 
-def _node_errors(x: FloatArray, y: FloatArray, period: float) -> FloatArray:
-    """Bound the error of bilinear cells, in displayed pixels; NaN or huge where unknown.
+def _steps(x: FloatArray, y: FloatArray, axis: int, pixels: PixelMap) -> tuple[Any, Any]:
+    """Return differences between neighbouring nodes, the short way round."""
+    return pixels.unturned(np.diff(x, axis=axis), np.diff(y, axis=axis))
 
-    `x` and `y`, shape (h + 3, w + 3), are nodes with a ring around; the result has shape (h, w).
+
+def _fits(x: FloatArray, y: FloatArray, pixels: PixelMap) -> tuple[AnyArray, AnyArray]:
+    """Return which cells bilinear interpolation serves, and which of the others cubic does.
+
+    `x` and `y` are nodes of shape (h + 5, w + 5), a ring of two around the cells' corners.
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        slopes, bends = [], []
-        for nodes, turn in ((x, period), (y, 0.0)):
-            along, down = _steps(nodes, 1, turn), _steps(nodes, 0, turn)
-            bend = np.abs(np.diff(along, axis=1))[1:-1] + np.abs(np.diff(down, axis=0))[:, 1:-1]
-            bends.append(_most(bend) / 8.0)
-            a, d = along[1:-1, 1:-1], down[1:-1, 1:-1]
+        slopes, seconds, fourths = [], [], []
+        steps = zip(_steps(x, y, 1, pixels), _steps(x, y, 0, pixels), strict=True)
+        for along, down in steps:
+            a, d = along[RING:-RING, RING:-RING], down[RING:-RING, RING:-RING]
             slopes += [(a[:-1] + a[1:]) / 2.0, (d[:, :-1] + d[:, 1:]) / 2.0]
-        return _displayed(slopes, bends, CELL)
+            across, up = _bends(along[RING:-RING], 1), _bends(down[:, RING:-RING], 0)
+            seconds.append(_most(across[0] + up[0]))
+            fourths.append(_most(across[1] + up[1]))
+        bent, twisted = _displayed(slopes, seconds, CELL), _displayed(slopes, fourths, CELL)
+        straight = bent / 8.0 < TOLERANCE
+        curved = (twisted * 3.0 / 128.0 < TOLERANCE) & (twisted < _SMOOTH * bent)
+        return straight, curved & ~straight
 
 
-def _part_errors(x: FloatArray, y: FloatArray, period: float) -> FloatArray:
+def _bends(steps: FloatArray, axis: int) -> tuple[FloatArray, FloatArray]:
+    """Return the sizes of second and fourth differences at the corners of cells."""
+    second = np.diff(steps, axis=axis)
+    inner = np.s_[:, 1:-1] if axis else np.s_[1:-1]
+    return np.abs(second[inner]), np.abs(np.diff(second, 2, axis=axis))
+
+
+def _part_errors(x: FloatArray, y: FloatArray, pixels: PixelMap) -> FloatArray:
     """Bound the error of cells of (n, m + 1, m + 1) nodes, in displayed pixels, shape (n,)."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         slopes, bends = [], []
-        for nodes, turn in ((x, period), (y, 0.0)):
-            along, down = _steps(nodes, 2, turn), _steps(nodes, 1, turn)
+        steps = zip(_steps(x, y, 2, pixels), _steps(x, y, 1, pixels), strict=True)
+        for along, down in steps:
             bend = np.abs(np.diff(along, axis=2)).max(axis=(1, 2))
             bend += np.abs(np.diff(down, axis=1)).max(axis=(1, 2))
             bends.append(bend[:, None, None] / 8.0)

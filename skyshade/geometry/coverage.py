@@ -1,11 +1,13 @@
-"""The sky rectangle that an image covers."""
+"""Sky rectangles: what an image, a circle or a window covers, and which cells touch one."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from skyshade.geometry.planes import wrap_ra
-from skyshade.geometry.wcs import PixelMap
+from skyshade.geometry.wcs import PixelMap, separation
 from skyshade.types import AnyArray, Coverage, FloatArray, Window
 
 _EDGE, _INNER = 129, 33
@@ -73,10 +75,47 @@ def _ra_range(ra: AnyArray, pad: float) -> tuple[float, float]:
     return west, 360.0 - float(gaps[widest]) + 2.0 * pad
 
 
-def overlap(
-    coverage: Coverage, window: Window, cell: int, margin: float
-) -> tuple[AnyArray, AnyArray]:
-    """Return which cell rows and cell columns of a ``sky`` window may touch a sky rectangle.
+def circle_coverage(ra: float, dec: float, radius: float) -> Coverage:
+    """Return a sky rectangle around a circle, a little too large; degrees."""
+    pad = 1e-9
+    south, north = dec - radius - pad, dec + radius + pad
+    if south <= -90.0 or north >= 90.0:
+        return Coverage(360.0, 0.0, max(south, -90.0), min(north, 90.0))
+    sine = math.sin(math.radians(radius)) / math.cos(math.radians(dec))
+    half = math.degrees(math.asin(min(sine, 1.0))) * (1 + 1e-9) + pad
+    west = (ra - half) % 360.0 % 360.0
+    return Coverage(west + min(2 * half, 360.0), west, south, north)
+
+
+def window_coverage(window: Window) -> Coverage | None:
+    """Return a sky rectangle that holds the part of a window on its lattice; None if none is.
+
+    That of a separable grid is exact but for rounding; that of a tangent plane is the rectangle
+    around the circle through the furthest corner.
+    """
+    grid, z = window.grid, window.z
+    height, width = grid.lattice_shape(z)
+    rows = np.clip([window.row, window.row + window.height], 0, height)
+    cols = np.array([window.col, window.col + window.width])
+    if not grid.periodic:
+        cols = np.clip(cols, 0, width)
+    if rows[0] >= rows[1] or cols[0] >= cols[1]:
+        return None
+    if not grid.separable:
+        ra, dec = grid.sky(z, cols.mean(), rows.mean(), beyond=True)
+        corners = grid.sky(z, cols, rows[:, None], beyond=True)
+        radius = float(separation(ra, dec, *corners).max())
+        return circle_coverage(float(ra), float(dec), radius)
+    dec = np.clip(grid.sky_axes(z, np.zeros(()), rows)[1], -90.0, 90.0)
+    wide = 360.0 * min(window.width / width, 1.0)
+    ends, beside = grid.sky_axes(z, cols, rows)[0], grid.sky_axes(z, cols + 1, rows)[0]
+    east_left = np.mod(ends[0] - beside[0], 360.0) < 180.0
+    west = float(wrap_ra((ends[0] if east_left else ends[1]) - wide))
+    return Coverage(west + wide, west, float(dec[1]), float(dec[0]))
+
+
+def overlap(coverage: Coverage, window: Window, cell: int, margin: float) -> AnyArray:
+    """Return which cells of a window may touch a sky rectangle.
 
     Parameters
     ----------
@@ -90,21 +129,64 @@ def overlap(
 
     Returns
     -------
-    (ndarray of bool, ndarray of bool)
-        One for each row and for each column of cells.
+    ndarray of bool, shape (rows of cells, columns of cells)
     """
-    height, width = window.grid.lattice_shape(window.z)
     tall = coverage.dec_max - coverage.dec_min
     wide = coverage.ra_east - coverage.ra_west
     up = margin + 0.01 * tall
     steep = min(max(abs(coverage.dec_max), abs(coverage.dec_min)) + up, 89.0)
     side = up / np.cos(np.radians(steep)) + 0.01 * wide
-    top = window.row + cell * np.arange(window.height // cell)
-    first = (90.0 - coverage.dec_max - up) / 180.0 * height
-    last = (90.0 - coverage.dec_min + up) / 180.0 * height
-    rows = (top + cell > first) & (top < last) & (top + cell > 0) & (top < height)
-    left = window.col + cell * np.arange(window.width // cell)
-    east = np.mod((180.0 - coverage.ra_east - side) / 360.0, 1.0) * width
-    offset = np.mod(left - east, width)
-    cols = (offset < (wide + 2.0 * side) / 360.0 * width) | (offset + cell > width)
-    return rows, cols
+    rows = window.row + cell * np.arange(window.height // cell + 1)
+    cols = window.col + cell * np.arange(window.width // cell + 1)
+    chosen = _touching_axes if window.grid.separable else _touching
+    found = chosen(coverage, window, rows, cols, (up, side))
+    height, width = window.grid.lattice_shape(window.z)
+    found &= ((rows[1:] > 0) & (rows[:-1] < height))[:, None]
+    return found if window.grid.periodic else found & (cols[1:] > 0) & (cols[:-1] < width)
+
+
+def _touching_axes(
+    coverage: Coverage, window: Window, rows: AnyArray, cols: AnyArray, pad: tuple[float, float]
+) -> AnyArray:
+    """Compare Dec of row edges and RA of column edges with the grown rectangle."""
+    up, side = pad
+    ra, dec = window.grid.sky_axes(window.z, cols, rows)
+    down = (dec[:-1] > coverage.dec_min - up) & (dec[1:] < coverage.dec_max + up)
+    span = float(np.mod(ra[0] - ra[1], 360.0))  # of a cell, west of its left edge
+    east = ra[:-1] if span < 180.0 else ra[1:]
+    span = min(span, 360.0 - span)
+    offset = np.mod(coverage.ra_east + side - east, 360.0)
+    wide = coverage.ra_east - coverage.ra_west + 2.0 * side
+    across = (offset < wide) | (offset + span > 360.0)
+    found: AnyArray = down[:, None] & across
+    return found
+
+
+def _touching(
+    coverage: Coverage, window: Window, rows: AnyArray, cols: AnyArray, pad: tuple[float, float]
+) -> AnyArray:
+    """Compare circles around cells with the grown rectangle."""
+    up, side = pad
+    dec, ra, radius = _circles(*window.grid.sky(window.z, cols, rows[:, None], beyond=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reach = np.degrees(np.arcsin(np.sin(np.radians(radius)) / np.cos(np.radians(dec))))
+    reach = np.where(np.abs(dec) + radius < 90.0, reach, 180.0)
+    wide = coverage.ra_east - coverage.ra_west
+    away = np.abs(np.mod(ra - coverage.ra_west - wide / 2.0 + 180.0, 360.0) - 180.0)
+    found: AnyArray = away <= wide / 2.0 + side + reach
+    found &= (dec - radius < coverage.dec_max + up) & (dec + radius > coverage.dec_min - up)
+    return found
+
+
+def _circles(ra: FloatArray, dec: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return dec, ra and radius of circles through the furthest corner of cells, degrees."""
+    a, d = np.radians(ra), np.radians(dec)
+    flat = np.cos(d)
+    nodes = np.stack([flat * np.cos(a), flat * np.sin(a), np.sin(d)])
+    four = nodes[:, :-1, :-1], nodes[:, :-1, 1:], nodes[:, 1:, :-1], nodes[:, 1:, 1:]
+    middle = four[0] + four[1] + four[2] + four[3]
+    middle /= np.sqrt(np.sum(middle * middle, axis=0))
+    chord = np.sqrt(np.max([np.sum((middle - node) ** 2, axis=0) for node in four], axis=0))
+    x, y, z = middle
+    radius = np.degrees(2.0 * np.arcsin(np.minimum(chord / 2.0, 1.0)))
+    return np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x)), radius

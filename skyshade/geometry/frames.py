@@ -27,6 +27,7 @@ FRAMES = ("icrs", "fk5", "fk4", "galactic", "supergalactic", "ecliptic")
 _EPOCHS = {"fk5": ("J", 2000.0), "fk4": ("B", 1950.0), "ecliptic": ("J", 2000.0)}
 _BY_LONGITUDE = {"GLON": "galactic", "SLON": "supergalactic"}
 _J2000 = 2451545.0
+_FIRST, _LAST = 1800, 2200  # years between which the precession formulas hold well
 
 
 def from_icrs(ra: AnyArray, dec: AnyArray, frame: str) -> tuple[FloatArray, FloatArray]:
@@ -37,7 +38,7 @@ def from_icrs(ra: AnyArray, dec: AnyArray, frame: str) -> tuple[FloatArray, Floa
     """
     name, equinox = split_frame(frame)
     if name == "fk4":
-        return _through_astropy(ra, dec, equinox, to_icrs=False)
+        return _fk4_from_icrs(ra, dec, equinox)
     return _rotate(ra, dec, _matrix(name, equinox))
 
 
@@ -49,7 +50,7 @@ def to_icrs(lon: AnyArray, lat: AnyArray, frame: str) -> tuple[FloatArray, Float
     """
     name, equinox = split_frame(frame)
     if name == "fk4":
-        return _through_astropy(lon, lat, equinox, to_icrs=True)
+        return _fk4_to_icrs(lon, lat, equinox)
     matrix = _matrix(name, equinox)
     return _rotate(lon, lat, None if matrix is None else matrix.T)
 
@@ -86,7 +87,8 @@ def frame_of(wcs: Any) -> str:
     Raises
     ------
     InputError
-        The axes are neither equatorial, galactic, supergalactic nor ecliptic.
+        The axes are neither equatorial, galactic, supergalactic nor ecliptic, or the equinox of
+        FK4, FK5 or ecliptic axes is no year.
     """
     prm = wcs.wcs
     kind, equinox = str(prm.lngtyp).strip(), float(prm.equinox)
@@ -112,8 +114,11 @@ def _equatorial(radesys: str, equinox: float) -> str:
 
 def _with_epoch(name: str, equinox: float) -> str:
     letter, usual = _EPOCHS[name]
-    if not math.isfinite(equinox) or equinox == usual or not 1800 <= equinox <= 2200:
+    if math.isnan(equinox) or equinox == usual:  # NaN: not given
         return name
+    if not _FIRST <= equinox <= _LAST:
+        msg = f"EQUINOX = {equinox:g} is not allowed: a year from {_FIRST} to {_LAST}, or none"
+        raise InputError(msg)
     return f"{name} {letter}{equinox:g}"
 
 
@@ -127,15 +132,7 @@ def _rotate(
             return wrap_ra(lon), lat.copy()
         lon, lat = np.where(bad, np.nan, lon), np.where(bad, np.nan, lat)
         return wrap_ra(lon), lat
-    with np.errstate(invalid="ignore"):
-        a, b = np.radians(lon), np.radians(lat)
-        flat, up = np.cos(b), np.sin(b)
-        east, north = flat * np.cos(a), flat * np.sin(a)
-        # not a matrix product: BLAS rounds differently with the number of positions
-        x, y, z = (row[0] * east + row[1] * north + row[2] * up for row in matrix)
-        # arctan2 keeps full precision near the poles, where arcsin(z) loses half the digits
-        turned = wrap_ra(np.degrees(np.arctan2(y, x)))
-        return turned, np.degrees(np.arctan2(z, np.hypot(x, y)))
+    return _angles(_turned(matrix, _vectors(lon, lat)))
 
 
 @lru_cache(maxsize=64)
@@ -177,19 +174,75 @@ def _precession(equinox: float) -> FloatArray:
     return np.asarray(erfa.bp06(_J2000, (equinox - 2000.0) * 365.25)[1], np.float64)
 
 
-def _through_astropy(
-    lon: AnyArray, lat: AnyArray, equinox: float, *, to_icrs: bool
-) -> tuple[FloatArray, FloatArray]:
-    from astropy import units  # noqa: PLC0415 (half a second, FK4 only)
-    from astropy.coordinates import FK4, ICRS, SkyCoord  # noqa: PLC0415 (half a second, FK4 only)
+def _fk4_to_icrs(lon: AnyArray, lat: AnyArray, equinox: float) -> tuple[FloatArray, FloatArray]:
+    """Take the E-terms A off, r - A + (r A) r (Explanatory Supplement 1992, 3.531), then rotate."""
+    matrix, _, terms = _fk4(equinox)
+    r = _vectors(lon, lat)
+    along = 1.0 + _dot(terms, r)
+    return _angles(_turned(matrix, [along * c - a for c, a in zip(r, terms, strict=True)]))
 
+
+def _fk4_from_icrs(ra: AnyArray, dec: AnyArray, equinox: float) -> tuple[FloatArray, FloatArray]:
+    """Return the inverse of `_fk4_to_icrs`: for a direction n, r = s n + A with s = 1 + r A - n A.
+
+    A is 1.7e-6, so two rounds leave less than 1e-16.
+    """
+    _, matrix, terms = _fk4(equinox)
+    n = _turned(matrix, _vectors(ra, dec))
+    length = np.sqrt(_dot(n, n))
+    n = [c / length for c in n]
+    fixed = 1.0 - _dot(terms, n)
+    scale, r = fixed, n
+    for _ in range(2):
+        r = [scale * c + a for c, a in zip(n, terms, strict=True)]
+        scale = fixed + _dot(terms, r) / np.sqrt(_dot(r, r))
+    return _angles([scale * c + a for c, a in zip(n, terms, strict=True)])
+
+
+def _vectors(lon: AnyArray, lat: AnyArray) -> list[FloatArray]:
     lon, lat = np.broadcast_arrays(np.asarray(lon, np.float64), np.asarray(lat, np.float64))
-    fine = np.isfinite(lon) & np.isfinite(lat) & (np.abs(lat) <= 90.0)
-    fk4 = FK4(equinox=f"B{equinox!r}")
-    begin, end = (fk4, ICRS()) if to_icrs else (ICRS(), fk4)
-    place = SkyCoord(
-        np.where(fine, lon, 0) * units.deg, np.where(fine, lat, 0) * units.deg, frame=begin
+    with np.errstate(invalid="ignore"):
+        a, b = np.radians(lon), np.radians(lat)
+        flat = np.cos(b)
+        return [flat * np.cos(a), flat * np.sin(a), np.sin(b)]
+
+
+def _turned(matrix: FloatArray, v: list[FloatArray]) -> list[FloatArray]:
+    return [_dot(row, v) for row in matrix]  # BLAS rounds differently with the number of positions
+
+
+def _dot(a: Any, b: Any) -> Any:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+def _angles(v: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    # arctan2 keeps full precision near the poles, where arcsin(z) loses half the digits
+    with np.errstate(invalid="ignore"):
+        lon = wrap_ra(np.degrees(np.arctan2(v[1], v[0])))
+        return lon, np.degrees(np.arctan2(v[2], np.hypot(v[0], v[1])))
+
+
+@lru_cache(maxsize=64)
+def _fk4(equinox: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the matrix from FK4 without E-terms to ICRS, its inverse and the E-terms.
+
+    Read off what astropy makes of a few directions: the E-terms from x and y, which become
+    (1, -Ay, -Az) and (-Ax, 1, -Az) times a number.
+    """
+    from astropy import units  # noqa: PLC0415 (half a second, FK4 only)
+    from astropy.coordinates import (  # noqa: PLC0415 (half a second, FK4 only)
+        FK4,
+        ICRS,
+        CartesianRepresentation,
+        FK4NoETerms,
+        SkyCoord,
     )
-    there = place.transform_to(end).spherical
-    out = wrap_ra(there.lon.deg), np.asarray(there.lat.deg, np.float64)
-    return np.where(fine, out[0], np.nan), np.where(fine, out[1], np.nan)
+
+    plain = FK4NoETerms(equinox=f"B{equinox!r}")
+    axes = plain.realize_frame(CartesianRepresentation(np.eye(3) * units.one))
+    matrix = np.asarray(SkyCoord(axes).transform_to(ICRS()).cartesian.xyz.value, np.float64)
+    full = FK4(equinox=f"B{equinox!r}")
+    xy = SkyCoord([0.0, 90.0] * units.deg, [0.0, 0.0] * units.deg, frame=full)
+    x, y = xy.transform_to(plain).cartesian.xyz.value.T
+    inverse: FloatArray = np.linalg.inv(matrix).astype(np.float64)
+    return matrix, inverse, np.array([-y[0] / y[1], -x[1] / x[0], -x[2] / x[0]])

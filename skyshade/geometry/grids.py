@@ -1,163 +1,44 @@
-"""Tile grids (OGC tile matrix sets) and the integer lattice of their pixels.
+"""The tile grids that there are: ``sky``, two for geographic clients, and tangent planes.
 
-``sky``, the viewer's grid (east left): t = ((180 - ra) / 360) mod 1 and s = (dec + 90) / 180, each
-computed once in float64. Level z has 2**(z + 1) x 2**z tiles of 256 px. With N = 256 * 2**z a
-position falls into column floor(2 N t) and row N - 1 - min(floor(N s), N - 1). Scaling by powers of
-two is exact, so levels nest.
-Nobody compares floats for tile edges: a pixel owns what this integer formula gives it.
+``tan-{pixel}`` are tangent planes about the centres of HEALPix pixels (nside 32, NESTED, in ICRS:
+`TAN_GRIDS` of them, one within 1.9 degrees of any position), so that tiles can be shared.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from skyshade.errors import InputError, OutsideGridError, UnknownNameError
-from skyshade.geometry.planes import SkyPlane, sky_fraction, wrap_ra
-from skyshade.types import AnyArray, Extent, FloatArray, IntArray, Plane, Tile, Window
+from skyshade.geometry.healpix import pixel_centres, pixel_of
+from skyshade.geometry.planes import EARTH, MercatorPlane, SkyPlane, TangentPlane
+from skyshade.geometry.tilegrid import MAX_ZOOM, OGC, TILE_SIZE, TileGrid
+from skyshade.types import Extent, Tile, Window
 
-TILE_SIZE = 256
-MAX_ZOOM = 22
+__all__ = [
+    "GRIDS",
+    "MAX_ZOOM",
+    "MERCATOR",
+    "SKY",
+    "TAN_GRIDS",
+    "TAN_NSIDE",
+    "TILE_SIZE",
+    "WORLD",
+    "TileGrid",
+    "grid_named",
+    "square_window",
+    "tan_grid",
+    "unmirrored",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class TileGrid:
-    """A quadtree of square tiles over a plane; row 0 is at the top.
-
-    Parameters
-    ----------
-    id : str
-        Name in URLs.
-    title : str
-        One line for people.
-    plane : Plane
-    extent : Extent
-        What level 0 covers, in plane units.
-    columns, rows : int
-        Tiles of level 0.
-    max_zoom : int
-    """
-
-    id: str
-    title: str
-    plane: Plane
-    extent: Extent
-    columns: int
-    rows: int
-    max_zoom: int = MAX_ZOOM
-
-    @property
-    def frame(self) -> Literal["sky", "plane"]:
-        """Whether the grid lies on the sky or on free x/y data."""
-        return self.plane.frame
-
-    def lattice_shape(self, z: int) -> tuple[int, int]:
-        """Rows and columns of the pixel lattice of level `z` (-1 is allowed: half of level 0)."""
-        if z >= 0:
-            return self.rows * TILE_SIZE << z, self.columns * TILE_SIZE << z
-        return self.rows * TILE_SIZE >> -z, self.columns * TILE_SIZE >> -z
-
-    def pixel_size(self, z: int) -> float:
-        """Return the side of a lattice pixel of level `z` in plane units (degrees on ``sky``)."""
-        return (self.extent.xmax - self.extent.xmin) / self.lattice_shape(z)[1]
-
-    def check(self, tile: Tile) -> Tile:
-        """Return `tile`; raise OutsideGridError when it lies beyond the grid."""
-        z, x, y = tile
-        if not 0 <= z <= self.max_zoom:
-            msg = f"zoom {z} is outside grid {self.id!r}: allowed are 0 to {self.max_zoom}"
-            raise OutsideGridError(msg)
-        nx, ny = self.columns << z, self.rows << z
-        if not (0 <= x < nx and 0 <= y < ny):
-            msg = (
-                f"tile {z}/{x}/{y} is outside grid {self.id!r}: "
-                f"level {z} has x 0 to {nx - 1} and y 0 to {ny - 1}"
-            )
-            raise OutsideGridError(msg)
-        return tile
-
-    def tile_extent(self, tile: Tile) -> Extent:
-        """Return the rectangle of `tile` in plane units."""
-        side = self.pixel_size(tile.z) * TILE_SIZE
-        xmin = self.extent.xmin + tile.x * side
-        ymax = self.extent.ymax - tile.y * side
-        return Extent(xmin, ymax - side, xmin + side, ymax)
-
-    def tiles(self, extent: Extent, z: int) -> Iterator[Tile]:
-        """Yield the tiles of level `z` that share area with `extent`, row by row."""
-        side = self.pixel_size(z) * TILE_SIZE
-        x0 = max(0, math.floor((extent.xmin - self.extent.xmin) / side))
-        x1 = min(self.columns << z, math.ceil((extent.xmax - self.extent.xmin) / side))
-        y0 = max(0, math.floor((self.extent.ymax - extent.ymax) / side))
-        y1 = min(self.rows << z, math.ceil((self.extent.ymax - extent.ymin) / side))
-        for y in range(y0, y1):
-            for x in range(x0, x1):
-                yield Tile(z, x, y)
-
-    def zoom_for(self, resolution: float) -> int:
-        """Return the first level whose pixels are no larger than `resolution` (plane units)."""
-        if not resolution > 0:
-            msg = f"resolution {resolution!r} is not allowed: give a positive number of degrees"
-            raise InputError(msg)
-        z = math.ceil(math.log2(self.pixel_size(0) / resolution) - 1e-9)
-        return min(max(z, 0), self.max_zoom)
-
-    def lattice(self, ra: AnyArray, dec: AnyArray, z: int) -> tuple[IntArray, IntArray]:
-        """Return the lattice (columns, rows) of level `z` that own ICRS positions in degrees.
-
-        Positions must be valid: finite, -90 <= dec <= 90.
-        """
-        height, width = self.lattice_shape(z)
-        if isinstance(self.plane, SkyPlane):
-            t, s = sky_fraction(ra), (np.asarray(dec, np.float64) + 90.0) / 180.0
-        else:
-            x, y = self.plane.from_sky(ra, dec)
-            t = (x - self.extent.xmin) / (self.extent.xmax - self.extent.xmin)
-            s = (y - self.extent.ymin) / (self.extent.ymax - self.extent.ymin)
-        col = np.floor(t * width).astype(np.int64)
-        up = np.minimum(np.floor(s * height).astype(np.int64), height - 1)
-        return col, height - 1 - up
-
-    def tile_of(self, ra: float, dec: float, z: int) -> Tile:
-        """Return the tile of level `z` that owns an ICRS position in degrees."""
-        col, row = self.lattice(np.array([ra]), np.array([dec]), z)
-        return Tile(z, int(col[0]) // TILE_SIZE, int(row[0]) // TILE_SIZE)
-
-    def sky_axes(self, z: int, cols: AnyArray, rows: AnyArray) -> tuple[FloatArray, FloatArray]:
-        """Return ra (0..360) of lattice columns and dec of lattice rows of level `z`, degrees.
-
-        Fractional positions are allowed: pixel centres lie at +0.5. Rows beyond the poles give
-        dec beyond +-90.
-        """
-        height, width = self.lattice_shape(z)
-        ra = wrap_ra(180.0 - 360.0 * (np.asarray(cols, np.float64) / width))
-        dec = 90.0 - 180.0 * (np.asarray(rows, np.float64) / height)
-        return ra, dec
-
-    def to_ogc(self) -> dict[str, Any]:
-        """Return the grid as an OGC TileMatrixSet (2.0) document."""
-        return {
-            "id": self.id,
-            "title": self.title,
-            "tileMatrices": [
-                {
-                    "id": str(z),
-                    "cellSize": self.pixel_size(z),
-                    "pointOfOrigin": [self.extent.xmin, self.extent.ymax],
-                    "cornerOfOrigin": "topLeft",
-                    "tileWidth": TILE_SIZE,
-                    "tileHeight": TILE_SIZE,
-                    "matrixWidth": self.columns << z,
-                    "matrixHeight": self.rows << z,
-                }
-                for z in range(self.max_zoom + 1)
-            ],
-        }
-
+TAN_NSIDE = 32
+TAN_GRIDS = 12 * TAN_NSIDE**2
+_TAN = re.compile(r"tan-(0|[1-9][0-9]{0,5})")
 
 SKY = TileGrid(
     id="sky",
@@ -168,15 +49,71 @@ SKY = TileGrid(
     rows=1,
 )
 
-GRIDS: Mapping[str, TileGrid] = {SKY.id: SKY}
+WORLD = TileGrid(
+    id="WorldCRS84Quad",
+    title="Longitude = RA, latitude = Dec, east right: the mirror image of sky",
+    plane=SkyPlane(mirrored=True),
+    extent=SKY.extent,
+    columns=2,
+    rows=1,
+    crs=f"{OGC}crs/OGC/1.3/CRS84",
+)
+_SIDE = math.pi * EARTH
+MERCATOR = TileGrid(
+    id="WebMercatorQuad",
+    title="Web Mercator, longitude = RA, latitude = Dec, east right; ends at Dec +-85.0511",
+    plane=MercatorPlane(),
+    extent=Extent(-_SIDE, -_SIDE, _SIDE, _SIDE),
+    columns=1,
+    rows=1,
+    max_zoom=MAX_ZOOM + 1,  # as deep as sky
+    crs=f"{OGC}crs/EPSG/0/3857",
+)
+
+GRIDS: Mapping[str, TileGrid] = {grid.id: grid for grid in (SKY, WORLD, MERCATOR)}
 
 
 def grid_named(name: str) -> TileGrid:
     """Return the grid called `name`; raise UnknownNameError with the known names."""
-    try:
+    if name in GRIDS:
         return GRIDS[name]
-    except KeyError:
-        raise UnknownNameError("grid", name, GRIDS) from None
+    found = _TAN.fullmatch(name)
+    if found and int(found[1]) < TAN_GRIDS:
+        return _tan_numbered(int(found[1]))
+    known = (*GRIDS, f"tan-0 ... tan-{TAN_GRIDS - 1}")
+    raise UnknownNameError("grid", name[:80], known)
+
+
+def tan_grid(ra: float, dec: float) -> TileGrid:
+    """Return the tangent plane grid whose centre is nearest to an ICRS position, about.
+
+    The centre is that of the HEALPix pixel which holds the position. Level 0 is one tile of
+    180 x 180 degrees of the tangent plane (57.5 degrees of sky each way), so pixels are as large
+    at the centre as those of ``sky``; east is left, north up.
+
+    Raises
+    ------
+    InputError
+        The position is not one in degrees.
+    """
+    if not (math.isfinite(ra) and -90.0 <= dec <= 90.0):
+        msg = f"centre {ra!r}, {dec!r} is not allowed: ra finite, dec -90 to 90 degrees"
+        raise InputError(msg)
+    return _tan_numbered(int(pixel_of(TAN_NSIDE, np.array(ra), np.array(dec), True)))
+
+
+@lru_cache(maxsize=1024)
+def _tan_numbered(pixel: int) -> TileGrid:
+    lon, lat = pixel_centres(TAN_NSIDE, np.array([pixel]), True)
+    ra, dec = float(lon[0]), float(lat[0])
+    return TileGrid(
+        id=f"tan-{pixel}",
+        title=f"Tangent plane about RA {ra:.4f}, Dec {dec:.4f}, east left",
+        plane=TangentPlane(ra, dec),
+        extent=Extent(-90.0, -90.0, 90.0, 90.0),
+        columns=1,
+        rows=1,
+    )
 
 
 def square_window(tile: Tile, size: int = TILE_SIZE) -> Window | None:
@@ -197,3 +134,14 @@ def square_window(tile: Tile, size: int = TILE_SIZE) -> Window | None:
     if z == 0:
         return Window(SKY, step - 1, 0, 0, size, size // 2)
     return Window.of(SKY, Tile(z - 1, x, y), size) if y < 1 << (z - 1) else None
+
+
+def unmirrored(window: Window) -> tuple[Window, bool]:
+    """Return the ``sky`` window whose mirror image a window of ``WorldCRS84Quad`` is, and True.
+
+    Windows of all other grids come back as they are, with False.
+    """
+    if window.grid.id != WORLD.id:
+        return window, False
+    width = SKY.lattice_shape(window.z)[1]
+    return replace(window, grid=SKY, col=width - window.col - window.width), True

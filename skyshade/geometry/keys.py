@@ -7,12 +7,14 @@ the odd ones. Dropping 2 n bits gives the key of the position on level 22 - n.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from skyshade.errors import InputError
 from skyshade.geometry.grids import MAX_ZOOM, SKY, TILE_SIZE
 from skyshade.kernels.binning import gather, interleave
-from skyshade.types import AnyArray, IntArray, Tile, Window
+from skyshade.types import AnyArray, Coverage, IntArray, Tile, Window
 
 KEY_ZOOM = MAX_ZOOM
 MAX_CELLS = 16
@@ -81,6 +83,17 @@ def window_key_ranges(window: Window, max_cells: int = MAX_CELLS) -> IntArray:
     rows = np.arange(row0 >> bits, ((row1 - 1) >> bits) + 1)
     cells = np.unique(encode(np.tile(cols, rows.size), np.repeat(rows, cols.size)))
     return _merged(cells) << (2 * bits + key_shift(window.z))
+
+
+def coverage_window(coverage: Coverage) -> Window:
+    """Return the window of the keys' own lattice around a sky rectangle, two pixels too large."""
+    height, width = SKY.lattice_shape(KEY_ZOOM)
+    dec = np.clip([coverage.dec_max, coverage.dec_min], -90.0, 90.0)
+    cols, rows = SKY.lattice(np.full(2, coverage.ra_east), dec, KEY_ZOOM)
+    turn = min((coverage.ra_east - coverage.ra_west) / 360.0, 1.0)
+    columns = min(math.ceil(turn * width) + 5, width)
+    top, bottom = max(int(rows[0]) - 2, 0), min(int(rows[1]) + 3, height)
+    return Window(SKY, KEY_ZOOM, int(cols[0]) - 2, top, columns, bottom - top)
 
 
 def _cell_bits(col0: int, col1: int, row0: int, row1: int, max_cells: int) -> int:

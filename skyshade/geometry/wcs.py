@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import threading
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 from astropy.wcs import NoConvergence, WcsError
 
 from skyshade.errors import InputError, one_line
+from skyshade.geometry.distortion import Distortion, is_distorted
 from skyshade.geometry.frames import frame_of, from_icrs, to_icrs
 from skyshade.types import AnyArray, FloatArray
 
@@ -19,14 +22,14 @@ CYLINDRICAL = frozenset({"CAR", "CEA", "MER", "CYP"})
 
 # Projections that wcslib inverts by a polynomial or that carry their own distortion: what comes
 # back for positions far from the image may be another branch, so every point is verified.
-_POLYNOMIAL = frozenset({"ZPN", "TPV", "TPD", "TNX", "ZPX", "DSS"})
+_POLYNOMIAL = re.compile(r"C[PQ]DIS|-(ZPN|TPV|TPD|TNX|ZPX|DSS)'")  # in wcslib's own cards
 _ROUND_TRIP = 1e-6  # degrees
 # Beyond these, float64 leaves too little of a position, or the numbers are not what they say.
 _FAR = 1e9  # pixels from the image to the reference pixel
 _TURNS = 3600.0  # degrees of a reference position
 _SIDES = (1e-11, 360.0)  # degrees along a pixel
-_STEPS = 30
-_NOWHERE = (0.0, 0.0), (0.0, 0.0, 0.0, 0.0)  # maps without distortion do not look for any
+_ANGLE = 1000.0  # degrees of a native pole: 999 is an old way to leave it open
+_STRAIGHT = 1e-6  # of a turn along x: how far it may lean
 _FAILURES = (
     WcsError,
     NoConvergence,
@@ -114,11 +117,30 @@ def _check_sizes(prm: Any) -> None:
         if np.abs(values).max() > most:
             msg = f"{name} = {', '.join(f'{v:g}' for v in values)} is {cause}"
             raise InputError(msg)
+    check_poles({"LONPOLE": prm.lonpole})
     sides = np.hypot(*_scale_matrix(prm))
     if not (_SIDES[0] <= sides.min() and sides.max() <= _SIDES[1]):
         text = " x ".join(f"{v:g}" for v in sides)
         msg = f"pixels of {text} degrees are not allowed: {_SIDES[0]:g} to {_SIDES[1]:g} (CDELT)"
         raise InputError(msg)
+
+
+def check_poles(cards: Mapping[str, Any]) -> None:
+    """Check LONPOLE and LATPOLE among the cards of a header.
+
+    wcslib replaces a LATPOLE that it cannot use, so that `check_celestial` sees nothing of it; for
+    some maps that means the other hemisphere.
+
+    Raises
+    ------
+    InputError
+        One of them is no angle in degrees.
+    """
+    for name in ("LONPOLE", "LATPOLE"):
+        value = cards.get(name)
+        if isinstance(value, int | float) and not abs(value) <= _ANGLE:
+            msg = f"{name} = {value:g} is no angle in degrees"
+            raise InputError(msg)
 
 
 def _check_sample(pixels: PixelMap) -> None:
@@ -140,6 +162,11 @@ def projection_of(wcs: Any) -> str:
     """Return the three-letter projection code of a celestial WCS, "" when there is none."""
     ctype = str(wcs.wcs.ctype[wcs.wcs.lng])
     return ctype[5:8] if len(ctype) >= 8 and ctype[4] == "-" else ""
+
+
+def _is_polynomial(wcs: Any) -> bool:
+    """Return whether wcslib inverts a polynomial: of the projection or of FITS paper IV."""
+    return _POLYNOMIAL.search(str(wcs.wcs.to_header(relax=True))) is not None
 
 
 def fingerprint(wcs: Any) -> str:
@@ -188,18 +215,17 @@ class PixelMap:
         Three letters, e.g. ``"CAR"``.
     period : float
         Pixels along x for one turn of native longitude, when the projection is cylindrical and x
-        is longitude; else 0. Such maps are found wherever they lie across native +-180 degrees.
+        is longitude; else 0. Cylindrical maps, also rotated ones, are found wherever they lie
+        across native +-180 degrees.
     resolution : float
         Side of a pixel in degrees: sqrt of its area (at the image's centre, when not cylindrical).
 
     Notes
     -----
-    wcslib's parameter blocks and astropy's SIP (it has a scratch buffer) may not be used by two
-    threads at once: each thread has copies.
+    wcslib's parameter blocks may not be used by two threads at once: each thread has a copy.
     """
 
     def __init__(self, wcs: Any, shape: tuple[int, int]) -> None:
-        self._wcs = wcs
         self.shape = (int(shape[0]), int(shape[1]))
         self.frame = frame_of(wcs)
         self.projection = projection_of(wcs)
@@ -207,20 +233,20 @@ class PixelMap:
         self._lock = threading.Lock()
         self._local = threading.local()
         self._lng = int(wcs.wcs.lng)
-        self._distorted = wcs.sip is not None or any(
-            table is not None for table in (wcs.cpdis1, wcs.cpdis2, wcs.det2im1, wcs.det2im2)
-        )
-        self._crpix = float(wcs.wcs.crpix[0]) - 1.0
-        self._shift, self._near = self._find_reach() if self._distorted else _NOWHERE
+        self._distortion = Distortion(wcs, self.shape) if is_distorted(wcs) else None
+        self._crpix = [float(value) - 1.0 for value in wcs.wcs.crpix]
+        self._turn = self._find_turn()
         self.period = self._find_period()
-        self._verify = self._distorted or self.projection in _POLYNOMIAL or not self._one_sided()
+        curved = self._distortion is not None or _is_polynomial(wcs)
+        self._verify = curved or not self._one_sided()
         self.resolution = self._find_resolution()
 
     def sky_to_pixel(self, ra: AnyArray, dec: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Return 0-based pixel coordinates (x, y) of ICRS degrees; integers are pixel centres.
 
         NaN where the projection does not show the position. With a `period`, x lies in
-        -0.5 <= x < period - 0.5. Arrays of any (broadcast) shape.
+        -0.5 <= x < period - 0.5; on other cylindrical maps the copy on the image is given, if
+        there is one. Arrays of any (broadcast) shape.
         """
         shape = np.broadcast_shapes(np.shape(ra), np.shape(dec))
         lon, lat = from_icrs(ra, dec, self.frame)
@@ -250,21 +276,13 @@ class PixelMap:
             self._local.prm = prm
         return prm
 
-    def _distort(self, x: FloatArray, y: FloatArray) -> Any:
-        """Apply the distortion (SIP and tables), with this thread's copy of it."""
-        wcs = getattr(self._local, "wcs", None)
-        if wcs is None:
-            with self._lock:
-                wcs = self._local.wcs = self._wcs.deepcopy()
-        return wcs.pix2foc(x, y, 0)
-
     def _from_native(self, lon: FloatArray, lat: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return pixels of positions in the map's own frame, shape (n,)."""
         world = np.empty((lon.size, 2))
         world[:, self._lng], world[:, 1 - self._lng] = lon, lat
         x, y = self._s2p(world)
-        if self._distorted:
-            x, y = self._undo_distortion(x, y)
+        if self._distortion:
+            x, y = self._distortion.undo(x, y)
         if self._verify:
             lon2, lat2 = self._to_native(x, y)
             with np.errstate(invalid="ignore"):
@@ -272,7 +290,7 @@ class PixelMap:
             x[off] = y[off] = np.nan
         if self.period:
             x = x - self.period * np.floor((x + 0.5) / self.period)
-        return x, y
+        return self.nearest_copy(x, y)
 
     def _s2p(self, world: FloatArray) -> tuple[FloatArray, FloatArray]:
         if not len(world):
@@ -286,64 +304,69 @@ class PixelMap:
     def _to_native(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         if not x.size:
             return np.empty(0), np.empty(0)
-        if self.period:  # wcslib knows native longitudes of -180 to 180 only
-            x = x - self.period * np.round((x - self._crpix) / self.period)
-        if self._distorted:
-            x, y = self._distort(x, y)
+        if self._turn is not None:  # wcslib knows native longitudes of -180 to 180 only
+            dx, dy = x - self._crpix[0], y - self._crpix[1]
+            turns = np.round(self._along[0] * dx + self._along[1] * dy)
+            x, y = x - turns * self._turn[0], y - turns * self._turn[1]
+        if self._distortion:
+            x, y = self._distortion.apply(x, y)
         found = self._prm().p2s(np.column_stack([x, y]), 0)
         world, bad = found["world"], found["stat"] != 0
         if bad.any():
             world[bad] = np.nan
         return world[:, self._lng], world[:, 1 - self._lng]
 
-    def _undo_distortion(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Invert the distortion by fixed-point iteration; NaN far from the image.
+    def _find_turn(self) -> tuple[float, float] | None:
+        """Return the pixels from a place to itself, one turn of native longitude on; maybe None.
 
-        What has not settled is found out by the verification that follows.
+        Sets what gives the turns of a pixel offset, too.
         """
-        x0, x1, y0, y1 = self._near
-        with np.errstate(invalid="ignore", over="ignore"):
-            near = (x > x0) & (x < x1) & (y > y0) & (y < y1)
-            out_x, out_y = np.full_like(x, np.nan), np.full_like(y, np.nan)
-            goal_x, goal_y = x[near], y[near]
-            at_x, at_y = goal_x - self._shift[0], goal_y - self._shift[1]
-            for _ in range(_STEPS if goal_x.size else 0):
-                foc_x, foc_y = self._distort(at_x, at_y)
-                step_x, step_y = goal_x - foc_x, goal_y - foc_y
-                at_x, at_y = at_x + step_x, at_y + step_y
-                if not np.any(np.hypot(step_x, step_y) >= 1e-9):
-                    break
-        out_x[near], out_y[near] = at_x, at_y
-        return out_x, out_y
-
-    def _find_reach(self) -> tuple[tuple[float, float], tuple[float, float, float, float]]:
-        """Return by how much the distortion moves the image, and x0, x1, y0, y1 around it.
-
-        Polynomials run wild far from the image, so positions that lie more than an image away
-        from its distorted border are not looked for.
-        """
-        ny, nx = self.shape
-        along, up = np.linspace(-0.5, nx - 0.5, 65), np.linspace(-0.5, ny - 0.5, 65)
-        side, end = np.full(65, -0.5), np.full(65, 1.0)
-        x = np.concatenate([along, along, side, end * (nx - 0.5)])
-        y = np.concatenate([side, end * (ny - 0.5), up, up])
-        foc_x, foc_y = self._distort(x, y)
-        shift = float(np.mean(foc_x - x)), float(np.mean(foc_y - y))
-        x0, x1 = float(foc_x.min()), float(foc_x.max())
-        y0, y1 = float(foc_y.min()), float(foc_y.max())
-        wide, tall = max(nx, x1 - x0), max(ny, y1 - y0)
-        return shift, (x0 - wide, x1 + wide, y0 - tall, y1 + tall)
-
-    def _find_period(self) -> float:
-        if self.projection not in CYLINDRICAL or self._distorted or self._lng != 0:
-            return 0.0
+        if self.projection not in CYLINDRICAL or self._distortion is not None:
+            return None
         stretch = 1.0
         if self.projection == "CYP":  # x = lambda * longitude, lambda is PVi_2
             stretch = next((v for _, m, v in self._master.get_pv() if m == 2), 1.0)
-        turn = np.linalg.solve(_scale_matrix(self._master), [360.0 * stretch, 0.0])
-        if abs(turn[1]) > 1e-6 * abs(turn[0]):
-            return 0.0  # rotated on the pixel grid
-        return float(abs(turn[0]))
+        matrix = _scale_matrix(self._master)
+        goal = np.zeros(2)
+        goal[self._lng] = 360.0 * stretch
+        self._along = matrix[self._lng] / goal[self._lng]
+        turn = np.linalg.solve(matrix, goal)
+        if abs(turn[1]) <= _STRAIGHT * abs(turn[0]):
+            turn[1] = 0.0
+        return float(turn[0]), float(turn[1])
+
+    def _find_period(self) -> float:
+        if self._turn is None or self._lng != 0 or self._turn[1] != 0.0:
+            return 0.0  # rotated on the pixel grid, or with longitude along y
+        return abs(self._turn[0])
+
+    def unturned(self, dx: FloatArray, dy: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return pixel offsets without the whole turns of native longitude that they hold."""
+        if self._turn is None:
+            return dx, dy
+        turns = np.round(self._along[0] * dx + self._along[1] * dy)
+        return dx - turns * self._turn[0], dy - turns * self._turn[1]
+
+    def nearest_copy(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Move pixels by whole turns onto the image, else towards its middle.
+
+        Those of maps with a `period` and of maps that are not cylindrical are left as they are.
+        """
+        if self._turn is None or self.period:
+            return x, y
+        lost = ~self.inside(x, y)
+        (tx, ty), (ny, nx) = self._turn, self.shape
+        at_x, at_y = x[lost], y[lost]
+        off = ((nx - 1) / 2.0 - at_x) * tx + ((ny - 1) / 2.0 - at_y) * ty
+        turns = np.round(off / (tx * tx + ty * ty))
+        at_x, at_y = at_x + turns * tx, at_y + turns * ty
+        for step in (-1.0, 1.0):  # an image longer than a turn may show the next copy only
+            other_x, other_y = at_x + step * tx, at_y + step * ty
+            beside = ~self.inside(at_x, at_y) & self.inside(other_x, other_y)
+            at_x, at_y = np.where(beside, other_x, at_x), np.where(beside, other_y, at_y)
+        x, y = x.copy(), y.copy()
+        x[lost], y[lost] = at_x, at_y
+        return x, y
 
     def _one_sided(self) -> bool:
         """Return whether wcslib leads every position back, tried at 600 places all over the sky."""

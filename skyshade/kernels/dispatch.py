@@ -48,7 +48,18 @@ class Kernel:
 
 _KERNELS: list[Kernel] = []
 _LOCK = threading.Lock()
-MODULES = ("binning", "colour", "files", "overview", "png", "sampling")
+MODULES = (
+    "binning",
+    "colour",
+    "cubic",
+    "files",
+    "healpix",
+    "overview",
+    "png",
+    "rgb",
+    "sampling",
+    "smooth",
+)
 
 
 def kernel(*signatures: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -39,3 +39,32 @@ def read_rows(fd: int, offset: int, pitch: int, out: NDArray[np.uint8]) -> int:
             return row
         out[row] = np.frombuffer(data, np.uint8)
     return len(out)
+
+
+@kernel("int64(int64, int64[::1], int64[::1], uint8[::1])")
+def read_pieces(
+    fd: int, offsets: NDArray[np.int64], sizes: NDArray[np.int64], out: NDArray[np.uint8]
+) -> int:
+    """Fill `out` with pieces of a file, one after the other, one ``pread`` a piece.
+
+    Parameters
+    ----------
+    fd : int
+        Open file descriptor.
+    offsets, sizes : ndarray of int64, shape (pieces,)
+        Bytes.
+    out : ndarray of uint8
+        As long as all pieces together; zeros where a read came up short.
+
+    Returns
+    -------
+    int
+        Pieces that were filled.
+    """
+    at = filled = 0
+    for offset, size in zip(offsets.tolist(), sizes.tolist(), strict=True):
+        data = os.pread(fd, size, offset)
+        out[at : at + len(data)] = np.frombuffer(data, np.uint8)
+        out[at + len(data) : at + size] = 0
+        at, filled = at + size, filled + (len(data) == size)
+    return filled

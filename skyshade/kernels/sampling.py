@@ -8,6 +8,8 @@ turn (0: not cyclic). In a cyclic map the box may begin before column 0 or run p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -142,6 +144,85 @@ def nearest(
     j = np.floor((np.where(on, y, 0.0) + 0.5) * limits[0]).astype(np.int64)
     value = _pick(box, j - place[1], _column(i, place))
     out[...] = np.where(on & np.isfinite(value), value, np.nan)
+
+
+_TOUCHED = "int32[:,::1], int32[:,::1], int32[:,::1], int32[:,::1], int64[::1], float32[:,::1])"
+
+
+@kernel(f"void(float32[:,::1], {_TOUCHED}")
+def touched_max(
+    box: Pixels, left: AnyArray, right: AnyArray, low: AnyArray, high: AnyArray,
+    place: IntArray, out: Pixels,
+) -> None:  # fmt: skip
+    """Take the largest of all pixels of a box that a displayed pixel touches.
+
+    Parameters
+    ----------
+    box : ndarray of float32, shape (bh, bw)
+        Pixels that are not finite are missing, and so is what lies beyond the box.
+    left, right : ndarray of int32, shape (h, w)
+        First and last level column of each displayed pixel; none where `right` is smaller.
+    low, high : ndarray of int32, shape (h, w)
+        First and last level row.
+    place : ndarray
+        See the module.
+    out : ndarray of float32, shape (h, w)
+        Written; NaN where no valid pixel is touched.
+    """
+    most = np.full(out.shape, -np.inf)
+    for on, at in _touched(box.shape, left, right, low, high, place):
+        value = np.where(on, box.ravel()[at], -np.inf)
+        most = np.maximum(most, np.where(np.isfinite(value), value, -np.inf))
+    out[...] = np.where(np.isfinite(most), most, np.nan)
+
+
+@kernel(f"void(float32[:,::1], float32[:,::1], float32[:,::1], {_TOUCHED}")
+def touched_std(
+    n: Pixels, mean: Pixels, m2: Pixels,
+    left: AnyArray, right: AnyArray, low: AnyArray, high: AnyArray,
+    place: IntArray, out: Pixels,
+) -> None:  # fmt: skip
+    """Write the standard deviation (divided by n) of all pixels that a displayed pixel touches.
+
+    Parameters
+    ----------
+    n, mean, m2 : ndarray of float32, shape (bh, bw)
+        Moments, as for `skyshade.kernels.overview.merge_moments`.
+    left, right, low, high, place, out
+        As for `touched_max`.
+    """
+    where = n.shape, left, right, low, high, place
+    count, total, spread = np.zeros(out.shape), np.zeros(out.shape), np.zeros(out.shape)
+    for on, at in _touched(*where):
+        some = np.where(on, n.ravel()[at], 0.0)
+        count += some
+        total += np.where(some > 0.0, some * mean.ravel()[at].astype(np.float64), 0.0)
+    filled = count > 0.0
+    middle = total / np.where(filled, count, 1.0)
+    for on, at in _touched(*where):
+        some = np.where(on, n.ravel()[at], 0.0)
+        parts = m2.ravel()[at] + some * (mean.ravel()[at] - middle) ** 2
+        spread += np.where(some > 0.0, parts, 0.0)
+    out[...] = np.sqrt(np.where(filled, spread / np.where(filled, count, 1.0), np.nan))
+
+
+def _touched(
+    shape: tuple[int, ...], left: AnyArray, right: AnyArray, low: AnyArray, high: AnyArray,
+    place: IntArray,
+) -> Iterator[tuple[AnyArray, AnyArray]]:  # fmt: skip
+    """Yield, pixel after pixel of the ranges, which displayed pixels have it and its flat index."""
+    for x in range(int((right - left).max(initial=-1)) + 1):
+        cols = _round(left + x - place[0], place[2])
+        for y in range(int((high - low).max(initial=-1)) + 1):
+            rows = low + y - place[1]
+            on = (left + x <= right) & (low + y <= high) & (cols >= 0) & (cols < shape[1])
+            on &= (rows >= 0) & (rows < shape[0])
+            yield on, np.where(on, rows * shape[1] + cols, 0)
+
+
+def _round(cols: AnyArray, period: int) -> AnyArray:
+    cols = np.where(cols < 0, cols + period, cols)
+    return np.where((cols >= period) & (period > 0), cols - period, cols)
 
 
 def _sample_four(

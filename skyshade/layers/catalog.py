@@ -11,6 +11,7 @@ import numpy as np
 
 from skyshade.errors import FrameMismatchError, InputError
 from skyshade.geometry.grids import SKY
+from skyshade.geometry.mirror import mirrored
 from skyshade.layers.catalog_bins import reduce_window
 from skyshade.layers.catalog_canvas import reduce_canvas
 from skyshade.layers.catalog_index import CatalogIndex, View
@@ -170,22 +171,20 @@ class CatalogLayer:
     def _view(self) -> View:
         return self._index.view(self.where)
 
+    @mirrored
     def compute(self, window: Window) -> Aggregate:
-        """Return the numbers on a window of the ``sky`` grid (up to lattice level 23).
+        """Return the numbers on a window of a sky grid (``sky``: up to lattice level 23).
 
         Raises
         ------
         FrameMismatchError
             For a grid that is not on the sky.
         InputError
-            For another sky grid, too deep a level, or a column that the reduction cannot take.
+            For too deep a level, or a column that the reduction cannot take.
         """
         if window.grid.frame != "sky":
             msg = f"catalogue {self.id!r} lies on the sky, grid {window.grid.id!r} does not"
             raise FrameMismatchError(msg)
-        if window.grid.id != SKY.id:
-            msg = f"grid {window.grid.id!r} is not allowed for catalogue {self.id!r}: use 'sky'"
-            raise InputError(msg)
         values, categories = self._reduce(window)
         units = describe(self.reduction, self.table.units)[1]
         return Aggregate(values, units, self.version, "exact", categories)

@@ -8,8 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyshade.errors import InputError
+from skyshade.geometry.coverage import window_coverage
 from skyshade.geometry.grids import SKY
-from skyshade.geometry.keys import KEY_ZOOM, key_shift, keys_of, window_key_ranges
+from skyshade.geometry.keys import (
+    KEY_ZOOM,
+    coverage_window,
+    encode,
+    key_shift,
+    keys_of,
+    window_key_ranges,
+)
 from skyshade.kernels.binning import (
     MAX,
     MIN,
@@ -21,9 +29,9 @@ from skyshade.kernels.binning import (
 )
 from skyshade.layers.catalog_index import View
 from skyshade.layers.reductions import Reduction
-from skyshade.types import AnyArray, FloatArray, IntArray, Window
+from skyshade.types import ALL_SKY, AnyArray, Coverage, FloatArray, IntArray, Window
 
-DEEPEST = KEY_ZOOM + 1  # the lattice of a 512 px tile of the last level
+MAX_CELLS = 64  # of the index, around what is no aligned tile
 _STATES = {"sum": SUM, "mean": SUM, "count": SUM, "min": MIN, "max": MAX, "std": MOMENTS}
 
 
@@ -47,13 +55,13 @@ class Rows:
 def reduce_window(
     view: View, window: Window, reduction: Reduction
 ) -> tuple[AnyArray, tuple[str, ...]]:
-    """Reduce the rows of a view in every pixel of a window of ``sky``.
+    """Reduce the rows of a view in every pixel of a window of a sky grid.
 
     Parameters
     ----------
     view : View
     window : Window
-        Up to level 23; columns are periodic, rows beyond the poles are empty.
+        Up to the lattice of 512 px tiles of the last level; what lies beyond it is empty.
     reduction : Reduction
         Any but "canvas".
 
@@ -63,8 +71,8 @@ def reduce_window(
         uint32 for counts, float32 (NaN: no rows) for density, float64 (NaN: no values) otherwise.
     categories : tuple of str
     """
-    columns = SKY.lattice_shape(window.z)[1]
-    if window.width > columns:  # more than once round the sky: repeat the columns
+    columns = window.grid.lattice_shape(window.z)[1]
+    if window.grid.periodic and window.width > columns:  # more than once round: repeat them
         values, names = reduce_window(view, replace(window, width=columns), reduction)
         return np.take(values, np.arange(window.width) % columns, axis=1), names
     rows = rows_near(view, window)
@@ -77,10 +85,13 @@ def reduce_window(
 
 
 def rows_near(view: View, window: Window) -> Rows:
-    """Return the rows in the aligned cells that cover a window."""
-    if window.z > DEEPEST:
-        msg = f"level {window.z} is too deep for a catalogue: the lattice ends at {DEEPEST}"
+    """Return the rows of a window, on ``sky`` those in the aligned cells that cover it."""
+    deepest = window.grid.max_zoom + 1
+    if window.z > deepest:
+        msg = f"level {window.z} is too deep for a catalogue: the lattice ends at {deepest}"
         raise InputError(msg)
+    if window.grid.id != SKY.id:
+        return Rows((_part_elsewhere(view, window),), 0, np.array([0, 0, 1 << 32], np.int64))
     frame = np.array([window.col, window.row, SKY.lattice_shape(window.z)[1]], np.int64)
     if window.z > KEY_ZOOM:
         return Rows((_finer_part(view, window),), 0, frame)
@@ -110,6 +121,44 @@ def _finer_part(view: View, window: Window) -> Part:
     keys = keys_of(ra, dec, window.z)
     sort = np.argsort(keys, kind="stable")
     return Part(keys[sort], rows[sort])
+
+
+def _part_elsewhere(view: View, window: Window) -> Part:
+    """Return the rows in a window of a grid that the index was not made for.
+
+    Found through the sky rectangle around the window, placed by the grid's own formula; keys are
+    of positions within the window.
+    """
+    coverage = window_coverage(window)
+    ranges = [] if coverage is None else spans(view, _ranges_over(coverage))
+    found = [np.arange(s.start, s.stop) for s in ranges]
+    rows = np.concatenate(found) if found else np.empty(0, np.int64)
+    ra, dec = (values[view.order[rows]] for values in view.index.positions())
+    x, y = offsets(window, ra, dec)
+    inside = (x >= 0) & (x < window.width) & (y >= 0) & (y < window.height)
+    keys, rows = encode(x[inside], y[inside]), rows[inside]
+    sort = np.argsort(keys, kind="stable")
+    return Part(keys[sort], rows[sort])
+
+
+def _ranges_over(coverage: Coverage) -> IntArray:
+    if coverage == ALL_SKY:
+        return np.array([[0, np.iinfo(np.int64).max]])
+    return window_key_ranges(coverage_window(coverage), MAX_CELLS)
+
+
+def offsets(window: Window, ra: AnyArray, dec: AnyArray) -> tuple[IntArray, IntArray]:
+    """Return columns and rows of positions from a window's upper left pixel, maybe outside it.
+
+    What the window's grid does not show gets a negative column.
+    """
+    height, width = window.grid.lattice_shape(window.z)
+    cols, rows = window.grid.lattice(ra, dec, window.z)
+    x = cols - window.col
+    if window.grid.periodic:
+        x = np.mod(x, width)
+    shown = (cols >= 0) & (cols < width) & (rows >= 0) & (rows < height)
+    return np.where(shown, x, -1), rows - window.row
 
 
 def _count(rows: Rows, window: Window) -> NDArray[np.uint32]:
@@ -153,23 +202,12 @@ def _result(name: str, n: NDArray[np.uint32], a: FloatArray, b: FloatArray) -> F
     return np.sqrt(b / n) if name == "std" else a
 
 
-def pixel_areas(window: Window) -> FloatArray:
-    """Return the solid angle of a pixel in every row of a window, square degrees.
-
-    delta RA (sin d2 - sin d1), written as a product that does not cancel. Rows beyond the poles
-    get 0.
-    """
-    edges = window.row + np.arange(window.height + 1)
-    dec = np.radians(np.clip(SKY.sky_axes(window.z, edges * 0, edges)[1], -90.0, 90.0))
-    half, middle = (dec[:-1] - dec[1:]) / 2, (dec[:-1] + dec[1:]) / 2
-    return SKY.pixel_size(window.z) * np.degrees(2.0 * np.cos(middle) * np.sin(half))
-
-
 def density(counts: NDArray[np.uint32], window: Window) -> NDArray[np.float32]:
     """Return counts as rows per square degree, NaN where there are none."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        per_row = (1.0 / pixel_areas(window)).astype(np.float32)
+        rows = window.row + np.arange(window.height)[:, None]
+        areas = window.grid.pixel_areas(window.z, window.col + np.arange(window.width), rows)
         values = counts.astype(np.float32)
-        values *= per_row[:, None]
+        values *= (1.0 / areas).astype(np.float32)
     values[counts == 0] = np.nan
     return values

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skyshade.errors import InputError
-from skyshade.geometry.grids import SKY
-from skyshade.layers.catalog_bins import rows_near
+from skyshade.layers.catalog_bins import offsets, rows_near
 from skyshade.layers.catalog_index import View
 from skyshade.layers.reductions import Reduction
 from skyshade.types import AnyArray, Window
@@ -33,7 +32,7 @@ def reduce_canvas(
     ----------
     view : View
     window : Window
-        No wider than the lattice.
+        No wider than the lattice, where columns are periodic.
     reduction : Reduction
         A "canvas" one.
 
@@ -47,8 +46,8 @@ def reduce_canvas(
     InputError
         With datashader's own sentence, when it refuses the reduction or a column.
     """
-    columns = SKY.lattice_shape(window.z)[1]
-    if window.width > columns:
+    columns = window.grid.lattice_shape(window.z)[1]
+    if window.grid.periodic and window.width > columns:
         msg = f"window of {window.width} columns: datashader reductions take at most {columns}"
         raise InputError(msg)
     with _LOCK:
@@ -80,9 +79,8 @@ def _frame(view: View, window: Window, reduction: Reduction) -> pd.DataFrame:
     near = [view.order[part.rows] for part in rows_near(view, window).parts]
     rows = np.sort(np.concatenate(near)) if near else np.empty(0, view.order.dtype)
     ra, dec = (values[rows] for values in view.index.positions())
-    cols, lines = SKY.lattice(ra, dec, window.z)
-    x = (cols - window.col) % SKY.lattice_shape(window.z)[1]
-    data: dict[str, Any] = {"_x": x + 0.5, "_y": lines - window.row + 0.5}
+    x, y = offsets(window, ra, dec)
+    data: dict[str, Any] = {"_x": x + 0.5, "_y": y + 0.5}
     for name in reduction.columns:
         data[name] = _column(view, name, rows, pd)
     return pd.DataFrame(data)

@@ -10,7 +10,6 @@ import numpy as np
 from skyshade.errors import InputError
 from skyshade.geometry.grids import MAX_ZOOM, SKY
 from skyshade.geometry.keys import decode, key_shift
-from skyshade.layers.catalog_bins import pixel_areas
 from skyshade.layers.catalog_index import CatalogIndex, View
 from skyshade.layers.reductions import Reduction
 from skyshade.types import ALL_SKY, Coverage, FloatArray, IntArray, Style, Window
@@ -63,7 +62,7 @@ def sampled_densities(view: View, z: int) -> FloatArray:
     counts = np.diff(first, append=cells.size)
     cols, rows = decode(cells[first])
     height, width = SKY.lattice_shape(z)
-    areas = pixel_areas(Window(SKY, z, 0, 0, 1, height))
+    areas = SKY.pixel_areas(z, 0, np.arange(height))
     joined = np.floor(np.log2(areas.max() / areas)).astype(np.int64).clip(0, int(math.log2(width)))
     names, inverse = np.unique(rows * width + (cols >> joined[rows]), return_inverse=True)
     lines = names // width

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from skyshade.errors import InputError, UnknownNameError
-from skyshade.geometry.grids import SKY
-from skyshade.geometry.keys import KEY_ZOOM, window_key_ranges
-from skyshade.layers.catalog_bins import spans
+from skyshade.geometry.coverage import circle_coverage
+from skyshade.geometry.keys import coverage_window, window_key_ranges
+from skyshade.layers.catalog_bins import MAX_CELLS, spans
 from skyshade.layers.catalog_index import View
-from skyshade.types import ALL_SKY, AnyArray, Coverage, FloatArray, IntArray, Window
+from skyshade.types import ALL_SKY, AnyArray, Coverage, FloatArray, IntArray
 
 EDGE = 1e-10  # degrees: a boundary includes what rounding may have pushed beyond it
-MAX_CELLS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,14 +126,7 @@ def gather_rows(
 
 def cone_coverage(cone: Cone) -> Coverage:
     """Return a sky rectangle around a cone, a little too large."""
-    pad = 1e-9
-    south, north = cone.dec - cone.radius - pad, cone.dec + cone.radius + pad
-    if south <= -90.0 or north >= 90.0:
-        return Coverage(360.0, 0.0, max(south, -90.0), min(north, 90.0))
-    sine = math.sin(math.radians(cone.radius)) / math.cos(math.radians(cone.dec))
-    half = math.degrees(math.asin(min(sine, 1.0))) * (1 + 1e-9) + pad
-    west = (cone.ra - half) % 360.0 % 360.0
-    return Coverage(west + min(2 * half, 360.0), west, south, north)
+    return circle_coverage(cone.ra, cone.dec, cone.radius)
 
 
 def separation(ra: AnyArray, dec: AnyArray, ra0: float, dec0: float) -> FloatArray:
@@ -151,16 +143,6 @@ def _candidates(view: View, coverage: Coverage) -> IntArray:
     """Return table rows of the aligned cells that cover a sky rectangle."""
     if coverage == ALL_SKY:
         return view.order.astype(np.int64)
-    found = [view.order[s] for s in spans(view, window_key_ranges(_window(coverage), MAX_CELLS))]
+    ranges = window_key_ranges(coverage_window(coverage), MAX_CELLS)
+    found = [view.order[s] for s in spans(view, ranges)]
     return np.concatenate(found).astype(np.int64) if found else np.empty(0, np.int64)
-
-
-def _window(coverage: Coverage) -> Window:
-    """Return the window of the keys' own lattice around a sky rectangle, two pixels too large."""
-    height, width = SKY.lattice_shape(KEY_ZOOM)
-    dec = np.clip([coverage.dec_max, coverage.dec_min], -90.0, 90.0)
-    cols, rows = SKY.lattice(np.full(2, coverage.ra_east), dec, KEY_ZOOM)
-    turn = min((coverage.ra_east - coverage.ra_west) / 360.0, 1.0)
-    columns = min(math.ceil(turn * width) + 5, width)
-    top, bottom = max(int(rows[0]) - 2, 0), min(int(rows[1]) + 3, height)
-    return Window(SKY, KEY_ZOOM, int(cols[0]) - 2, top, columns, bottom - top)

@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skyshade.geometry.control import Coordinates
 from skyshade.geometry.wcs import PixelMap
-from skyshade.kernels.overview import merge_pixels, merge_states
 from skyshade.kernels.sampling import bilinear, bilinear_axes, nearest, span
-from skyshade.types import AnyArray, FloatArray, PixelReader
+from skyshade.layers.states import Base, Pixels, level_shape
+from skyshade.types import AnyArray, FloatArray
 
 MAX_BOX = 1 << 23  # base pixels read at once for one window
-
-Pixels = NDArray[np.float32]
 
 
 class Level(Protocol):
@@ -38,42 +35,18 @@ class Level(Protocol):
         ...
 
     def read(self, y0: int, y1: int, x0: int, x1: int) -> Pixels:
-        """Return level pixels within the level, float32, C order."""
+        """Return level pixels within the level, float32, C order.
+
+        Of shape (rows, columns), or (planes, rows, columns) for reductions that keep several.
+        """
         ...
-
-
-def level_shape(shape: tuple[int, int], k: int) -> tuple[int, int]:
-    """Return (rows, columns) of level `k` of a map of `shape`."""
-    return -(-shape[0] >> k), -(-shape[1] >> k)
-
-
-def as_pixels(values: AnyArray) -> Pixels:
-    """Return values as float32 in C order; what float32 cannot hold becomes infinite (missing)."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.ascontiguousarray(values, np.float32)
-
-
-def merge(pixels: Pixels) -> tuple[Pixels, Pixels]:
-    """Return (mean, weight) of base pixels merged 2 x 2."""
-    shape = level_shape(pixels.shape, 1)
-    mean, weight = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    merge_pixels(pixels, mean, weight)
-    return mean, weight
-
-
-def merge_again(state: tuple[Pixels, Pixels]) -> tuple[Pixels, Pixels]:
-    """Return (mean, weight) of states merged 2 x 2."""
-    shape = level_shape(state[0].shape, 1)
-    mean, weight = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    merge_states(state[0], state[1], mean, weight)
-    return mean, weight
 
 
 @dataclass(frozen=True, slots=True)
 class MergedLevel:
-    """A level merged from the reader's pixels when read; level 0 is the base itself."""
+    """A level merged from base pixels when read; level 0 is the base itself."""
 
-    reader: PixelReader
+    base: Base
     k: int
 
     @property
@@ -82,31 +55,23 @@ class MergedLevel:
         return 1 << 2 * self.k
 
     def read(self, y0: int, y1: int, x0: int, x1: int) -> Pixels:
-        """Return level pixels; exact weighted means of the valid base pixels."""
-        (ny, nx), k = self.reader.shape, self.k
-        box = y0 << k, min(y1 << k, ny), x0 << k, min(x1 << k, nx)
-        pixels = as_pixels(self.reader.read(*box))
-        if k == 0:
-            return pixels
-        state = merge(pixels)
-        for _ in range(k - 1):
-            state = merge_again(state)
-        return state[0]
+        """Return level pixels, reduced from all valid base pixels."""
+        return self.base.reduction.shown(self.base.level(self.k, (y0, y1, x0, x1)))
 
 
 @dataclass(frozen=True, slots=True)
 class StridedLevel:
     """A preview of a level: the base pixel nearest to the middle of each coarse pixel."""
 
-    reader: PixelReader
+    base: Base
     k: int
     cost: int = 1
 
     def read(self, y0: int, y1: int, x0: int, x1: int) -> Pixels:
         """Return level pixels, each one base pixel."""
-        y = _strided(y0, y1, self.reader.shape[0], self.k)
-        x = _strided(x0, x1, self.reader.shape[1], self.k)
-        return as_pixels(self.reader.read(*y, *x, 1 << self.k))
+        y = _strided(y0, y1, self.base.shape[0], self.k)
+        x = _strided(x0, x1, self.base.shape[1], self.k)
+        return self.base.reduction.shown(self.base.pixels(*y, *x, 1 << self.k))
 
 
 def _strided(first: int, last: int, size: int, k: int) -> tuple[int, int]:
@@ -126,7 +91,7 @@ class StoredLevel:
 
     def read(self, y0: int, y1: int, x0: int, x1: int) -> Pixels:
         """Return level pixels."""
-        return np.ascontiguousarray(self.pixels[y0:y1, x0:x1])
+        return np.ascontiguousarray(self.pixels[..., y0:y1, x0:x1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +104,14 @@ class Sheet:
         (ny, nx) of the base.
     turn : float
         Base columns of one turn, when the map covers it and they are a whole number; else 0.
+    reach: float = 0.0
+        Base columns that are shown, when a turn is part of a pixel wider than the map; else 0.
+        The last column fills the rest.
     """
 
     shape: tuple[int, int]
     turn: float = 0.0
+    reach: float = 0.0
 
     @classmethod
     def of(cls, pixels: PixelMap) -> Sheet:
@@ -150,12 +119,12 @@ class Sheet:
         turn, nx = pixels.period, pixels.shape[1]
         whole = round(turn)
         cyclic = whole > 1 and abs(turn - whole) < 0.05 and nx >= whole
-        return cls(pixels.shape, turn if cyclic else 0.0)
+        return cls(pixels.shape, turn if cyclic else 0.0, turn if nx < turn < nx + 1 else 0.0)
 
     @property
     def right(self) -> float:
         """Largest x on the map."""
-        return max(self.shape[1], self.turn) - 0.5
+        return max(self.shape[1], self.turn, self.reach) - 0.5
 
     def columns(self, k: int) -> int:
         """Return the level columns of one turn; 0 when the map is not cyclic."""
@@ -181,18 +150,18 @@ def sample(level: Level, at: Coordinates, sheet: Sheet, smooth: bool) -> Pixels:
         NaN off the map and where there is no valid pixel. At most `MAX_BOX` base pixels are held
         at once: a window whose pixels are strewn over the map is done in parts.
     """
-    out = np.full(at.shape, np.nan, np.float32)
     limits = np.array([1.0 / (1 << level.k), sheet.right, sheet.shape[0] - 0.5])
     found = _span(at, limits, sheet.turn / 2.0)
     if not (found[0] <= found[1] and found[2] <= found[3]):
-        return out
+        return np.full(at.shape, np.nan, np.float32)
     y0, y1, x0, x1 = _box(found, level.k, sheet)
-    if (y1 - y0) * (x1 - x0) * level.cost > MAX_BOX and out.size > 1:
+    if (y1 - y0) * (x1 - x0) * level.cost > MAX_BOX and at.shape != (1, 1):
         return _in_parts(level, at, sheet, smooth)
-    box = _read_round(level, (y0, y1, x0, x1), sheet.columns(level.k))
+    box = read_round(level, (y0, y1, x0, x1), sheet.columns(level.k))
     place = np.array([x0, y0, sheet.columns(level.k)], np.int64)
+    out = np.empty(at.shape, np.float32)
     if smooth and at.separable:
-        bilinear_axes(box, at.x[0], at.y[:, 0], limits, place, out)
+        bilinear_axes(box, at.x[0], np.ascontiguousarray(at.y[:, 0]), limits, place, out)
     else:
         full = at.full()
         (bilinear if smooth else nearest)(box, full.x, full.y, limits, place, out)
@@ -207,7 +176,7 @@ def _span(at: Coordinates, limits: FloatArray, half: float) -> FloatArray:
         return found
     along = np.empty(6)
     span(at.x, np.zeros(at.x.shape), limits, half, found)
-    span(np.zeros(at.y.shape), at.y, limits, half, along)
+    span(np.zeros(at.y.shape), np.ascontiguousarray(at.y), limits, half, along)
     found[2:4] = along[2:4]
     return found
 
@@ -235,7 +204,7 @@ def _around(low: float, high: float, k: int) -> tuple[int, int]:
     return int(first), int(np.floor((high + 0.5) * scale - 0.5)) + 2
 
 
-def _read_round(level: Level, box: tuple[int, int, int, int], turn: int) -> Pixels:
+def read_round(level: Level, box: tuple[int, int, int, int], turn: int) -> Pixels:
     """Read a box whose columns may run round a cyclic map."""
     y0, y1, x0, x1 = box
     if not turn or (x0 >= 0 and x1 <= turn):
@@ -246,7 +215,7 @@ def _read_round(level: Level, box: tuple[int, int, int, int], turn: int) -> Pixe
         wide = min(x1 - x0, turn - begin)
         parts.append(level.read(y0, y1, begin, begin + wide))
         x0 += wide
-    return np.ascontiguousarray(np.concatenate(parts, axis=1))
+    return np.ascontiguousarray(np.concatenate(parts, axis=-1))
 
 
 def _in_parts(level: Level, at: Coordinates, sheet: Sheet, smooth: bool) -> Pixels:

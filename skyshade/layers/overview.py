@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from skyshade.errors import DataError, SkyshadeError
-from skyshade.layers.levels import (
-    Pixels,
-    StoredLevel,
-    as_pixels,
-    level_shape,
-    merge,
-    merge_again,
-)
+from skyshade.errors import ChangedError, DataError, SkyshadeError
+from skyshade.layers.levels import StoredLevel
+from skyshade.layers.states import MEAN, Base, Pixels, Reduction, State, level_shape
 from skyshade.types import PixelReader
 
 log = logging.getLogger("skyshade")
 
 FIRST = 3  # levels below it are merged when a tile needs them
 WORKERS = 2
-_STRIP = 1 << 21  # pixels read at once
+RESTARTS = 3  # times that a map may change while it is being read
+_STRIP = 1 << 20  # pixels merged at once; twice as many where that needs no memory of their own
+_TURN = 0.05  # seconds after which a worker lets the pool's other work in
 _SMALLEST = 64
 
 
@@ -36,29 +35,47 @@ def top_level(shape: tuple[int, int]) -> int:
     return k
 
 
+@dataclass(eq=False)
+class _Build:
+    """One attempt: what has been merged of one version of the pixels."""
+
+    version: str
+    state: State
+    taken: int = 0
+    merged: int = 0
+
+
 class Overview:
     """Levels `FIRST` and coarser of one image, built once, by whichever threads offer to help.
 
     Means are exact weighted means of the valid base pixels. Each pixel is read once, in strips of
-    whole rows; 2 % of them are kept in the end (weights are dropped).
+    whole rows; 2 % of them are kept in the end (weights are dropped). All come from one version of
+    the pixels: when these change on the way, building begins anew.
 
     Parameters
     ----------
     reader : PixelReader
+    reduction : Reduction, optional
+        What coarse pixels show; means when left out.
+    weight : PixelReader, optional
+        Inverse variances on the same pixels, for means.
     """
 
-    def __init__(self, reader: PixelReader) -> None:
-        self._reader = reader
+    def __init__(
+        self, reader: PixelReader, reduction: Reduction = MEAN, weight: PixelReader | None = None
+    ) -> None:
+        self._base = Base(reader, reduction, weight)
         self._lock = threading.Lock()
         self._finished = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
         self._levels: list[Pixels] = []
-        self._state: tuple[Pixels, Pixels] | None = None
+        self._build: _Build | None = None
         self._error: BaseException | None = None
         ny, nx = reader.shape
-        self._rows = max(8, _STRIP // max(nx, 1) // 8 * 8)
+        pixels = _STRIP * 2 if self._base.fast else _STRIP
+        self._rows = max(8, pixels // max(nx, 1) // 8 * 8)
         self._strips = -(-ny // self._rows)
-        self._taken = self._merged = 0
+        self._restarts = 0
         self._started = False
 
     @property
@@ -67,9 +84,25 @@ class Overview:
         return bool(self._levels)
 
     @property
+    def error(self) -> BaseException | None:
+        """Why there will be no levels; None while nothing went wrong."""
+        return self._error
+
+    @property
+    def version(self) -> str:
+        """Version of the pixels that the levels are made of; "" before the first is read."""
+        build = self._build
+        return build.version if build else ""
+
+    def current_version(self) -> str:
+        """Return the version of the pixels as they are now."""
+        return self._base.version()
+
+    @property
     def progress(self) -> float:
         """Part of the image that has been read, 0 to 1."""
-        return self._merged / self._strips
+        build = self._build
+        return build.merged / self._strips if build else 0.0
 
     def level(self, k: int) -> StoredLevel:
         """Return level `k`, `FIRST` or more, at most `top_level`; only when ready."""
@@ -81,11 +114,11 @@ class Overview:
         Parameters
         ----------
         submit : callable
-            ``submit(function)`` runs a function in a thread, e.g. an executor's; called
-            `WORKERS` times, at the first call only.
+            ``submit(function)`` runs a function in a thread, e.g. an executor's. Called `WORKERS`
+            times at the first call, then by each worker for its next turn.
         on_ready : callable, optional
             Called without arguments when the overview is ready, from the thread that made it so;
-            at once when it is already. Not called when building fails.
+            at once when it is already. Not called when building fails: see `error`.
         """
         with self._lock:
             first, self._started = not self._started, True
@@ -97,7 +130,7 @@ class Overview:
                 on_ready()
             return
         for _ in range(min(WORKERS, self._strips) if first else 0):
-            submit(self._work)
+            submit(partial(self._turn, submit))
 
     def wait(self, timeout: float | None = None) -> None:
         """Help to build, then wait until the overview is ready.
@@ -113,7 +146,7 @@ class Overview:
         """
         with self._lock:
             self._started = True
-        self._work()
+        self._work(None)
         if not self._finished.wait(timeout):
             msg = f"overview is not ready after {timeout} s: {self.progress:.0%} is done"
             raise TimeoutError(msg)
@@ -127,60 +160,93 @@ class Overview:
         if not self.ready:
             self._fail(DataError("map", "building its overview was cancelled"))
 
-    def _work(self) -> None:
-        """Merge strips until there are none left."""
-        callbacks: list[Callable[[], None]] = []
-        while (strip := self._take()) is not None:
+    def _turn(self, submit: Callable[..., Any]) -> None:
+        """Work for a while, then queue up behind what else the pool has to do."""
+        if not self._work(_TURN):
+            return
+        try:
+            submit(partial(self._turn, submit))
+        except RuntimeError as error:  # the pool takes no more work: the server is closing
+            log.debug("an overview is left unfinished: %s", error)
+
+    def _work(self, seconds: float | None) -> bool:
+        """Merge strips for `seconds`, or until there are none; return whether some are left."""
+        end = time.monotonic() + seconds if seconds is not None else None
+        while (job := self._take()) is not None:
+            build, strip = job
             try:
-                self._merge_strip(strip)
-                callbacks = self._count()
+                self._merge_strip(build, strip)
+                callbacks = self._count(build)
+            except ChangedError as error:
+                self._begin_anew(build, error)
+                continue
             except Exception as error:  # noqa: BLE001 (a thread's end: nobody else would hear of it)
-                log.warning("overview cannot be built, coarse tiles stay previews: %s", error)
                 self._fail(error)
-        for call in callbacks:
-            call()
+                return False
+            for call in callbacks:
+                call()
+            if end is not None and time.monotonic() >= end:
+                return True
+        return False
 
-    def _take(self) -> int | None:
+    def _take(self) -> tuple[_Build, int] | None:
         with self._lock:
-            if self._error is not None or self._taken >= self._strips:
+            if self._error is not None or self._levels:
                 return None
-            if self._state is None:
-                shape = level_shape(self._reader.shape, FIRST)
-                self._state = np.empty(shape, np.float32), np.empty(shape, np.float32)
-            self._taken += 1
-            return self._taken - 1
+            build = self._build
+            if build is None:
+                shape = level_shape(self._base.shape, FIRST)
+                planes = self._base.reduction.planes
+                state = tuple(np.empty(shape, np.float32) for _ in range(planes))
+                build = self._build = _Build(self._base.version(), state)
+            if build.taken >= self._strips:
+                return None
+            build.taken += 1
+            return build, build.taken - 1
 
-    def _merge_strip(self, strip: int) -> None:
-        ny, nx = self._reader.shape
-        y0, y1 = strip * self._rows, min((strip + 1) * self._rows, ny)
-        state = merge(as_pixels(self._reader.read(y0, y1, 0, nx)))
-        for _ in range(FIRST - 1):
-            state = merge_again(state)
-        whole = self._state  # None once another thread has failed
-        if whole is not None:
-            rows = np.s_[y0 >> FIRST : -(-y1 >> FIRST)]
-            whole[0][rows], whole[1][rows] = state
+    def _merge_strip(self, build: _Build, strip: int) -> None:
+        ny, nx = self._base.shape
+        y0, y1 = strip * self._rows >> FIRST, min((strip + 1) * self._rows, ny)
+        y1 = -(-y1 >> FIRST)
+        state = self._base.level(FIRST, (y0, y1, 0, -(-nx >> FIRST)))
+        if self._base.version() != build.version:
+            raise ChangedError("map", "changed while its overview was built")
+        for whole, part in zip(build.state, state, strict=True):
+            whole[y0:y1] = part
 
-    def _count(self) -> list[Callable[[], None]]:
+    def _count(self, build: _Build) -> list[Callable[[], None]]:
         """Count a merged strip; after the last one, finish and return whom to tell."""
         with self._lock:
-            self._merged += 1
-            state = self._state if self._merged == self._strips else None
-        if state is None:  # not the last one, or another thread has failed
-            return []
-        levels = [state[0]]
-        for _ in range(FIRST, top_level(self._reader.shape)):
-            state = merge_again(state)
-            levels.append(state[0])
+            build.merged += 1
+            if build.merged < self._strips or self._build is not build or self._error is not None:
+                return []
+        reduction, state = self._base.reduction, build.state
+        levels = [reduction.shown(state)]
+        for _ in range(FIRST, top_level(self._base.shape)):
+            state = reduction.coarser(state)
+            levels.append(reduction.shown(state))
         with self._lock:
-            self._levels, self._state = levels, None
+            if self._error is not None:  # cancelled meanwhile
+                return []
+            self._levels, build.state = levels, ()
             callbacks, self._callbacks = self._callbacks, []
         self._finished.set()
         return callbacks
 
+    def _begin_anew(self, build: _Build, error: ChangedError) -> None:
+        """Discard what came from a version that is no more; give up after `RESTARTS` times."""
+        with self._lock:
+            if self._build is not build:
+                return
+            self._restarts += 1
+            self._build = None
+        if self._restarts > RESTARTS:
+            self._fail(error)
+
     def _fail(self, error: BaseException) -> None:
         with self._lock:
-            self._error = self._error or error
-            self._state = None
-            self._callbacks = []
+            if self._error is not None or self._levels:
+                return
+            self._error, self._build, self._callbacks = error, None, []
+        log.info("an overview is not built: %s", error)
         self._finished.set()

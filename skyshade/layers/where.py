@@ -46,7 +46,7 @@ _TOKEN = re.compile(
     | (?P<text>"[^"]*"|'[^']*')
     | (?P<quoted>`[^`]+`)
     | (?P<name>[^\W\d]\w*)
-    | (?P<op><=|>=|==|!=|[<>&|~()+*/-])
+    | (?P<op><=|>=|==|!=|[<>&|~()+*/,-])
     | (?P<end>\Z)
     )""",
     re.VERBOSE,
@@ -55,7 +55,9 @@ _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 _HINTS = {"=": "==", "&&": "&", "||": "|", "and": "&", "or": "|", "not": "~", "!": "~"}
 
 
-class _Token(NamedTuple):
+class Token(NamedTuple):
+    """One token of the text; positions count from 1."""
+
     kind: str
     text: str
     at: int
@@ -100,32 +102,51 @@ def parse_where(text: str, columns: Collection[str]) -> Where:
     UnknownNameError
         When a column is not known.
     """
-    if not isinstance(text, str) or not text.strip():
-        msg = f"where {text!r} is empty: give a comparison such as mag < 9"
-        raise InputError(msg)
-    if len(text) > MAX_LENGTH:
-        msg = f"where has {len(text)} characters: at most {MAX_LENGTH} are allowed"
-        raise InputError(msg)
-    parser = _Parser(text, columns)
+    parser = Parser(text, columns)
     node = parser.whole()
     return Where(text, tuple(dict.fromkeys(parser.names)), node)
 
 
-class _Parser:
-    """Recursive descent over the tokens of one filter."""
+class Parser:
+    """Recursive descent over the tokens of one filter.
+
+    Parameters
+    ----------
+    text : str
+    columns : collection of str
+        The names that may be used.
+
+    Attributes
+    ----------
+    what, noun, example, atoms : str
+        What is parsed, what its names stand for, one that is right, and what a value may be: for
+        messages.
+    names : list of str
+        The names that were used.
+    """
+
+    what, noun, example = "where", "column", "a comparison such as mag < 9"
+    atoms = "a number, a text, a column or '('"
 
     def __init__(self, text: str, columns: Collection[str]) -> None:
+        if not isinstance(text, str) or not text.strip():
+            msg = f"{self.what} {text!r} is empty: give {self.example}"
+            raise InputError(msg)
+        if len(text) > MAX_LENGTH:
+            msg = f"{self.what} has {len(text)} characters: at most {MAX_LENGTH} are allowed"
+            raise InputError(msg)
         self.columns = columns
         self.names: list[str] = []
-        self.tokens = list(_tokens(text))
+        self.tokens = list(_tokens(text, self.what))
         self.next = 0
         self.depth = 0
 
     @property
-    def token(self) -> _Token:
+    def token(self) -> Token:
+        """The token at hand."""
         return self.tokens[self.next]
 
-    def accept(self, *texts: str) -> _Token | None:
+    def accept(self, *texts: str) -> Token | None:
         """Step over the next token if it is one of these operators."""
         token = self.token
         if token.kind == "op" and token.text in texts:
@@ -134,13 +155,16 @@ class _Parser:
         return None
 
     def fail(self, expected: str) -> InputError:
+        """Return the error that the token at hand is not what was expected."""
         token = self.token
         found = repr(token.text) if token.text else "the end"
         hint = _HINTS.get(token.text)
         tail = f"; write {hint!r}" if hint else ""
-        return InputError(f"where: expected {expected} at position {token.at}, found {found}{tail}")
+        place = f"at position {token.at}"
+        return InputError(f"{self.what}: expected {expected} {place}, found {found}{tail}")
 
     def whole(self) -> Node:
+        """Parse all of the text."""
         node = self.logic(0)
         if self.token.kind != "end":
             raise self.fail("an operator or the end")
@@ -162,7 +186,7 @@ class _Parser:
         """Return `node` if it can be true or false (a column may turn out to be)."""
         if isinstance(node, Both | Comparison | Not | Name):
             return node
-        msg = f"where: expected a comparison at position {at}, found a value"
+        msg = f"{self.what}: expected a comparison at position {at}, found a value"
         raise InputError(msg)
 
     def value(self, node: Node, at: int) -> Node:
@@ -173,21 +197,24 @@ class _Parser:
         return node
 
     def deeper(self, parse: Callable[[], Node]) -> Node:
+        """Parse one level deeper, at most `MAX_DEPTH` of them."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            msg = f"where is nested deeper than {MAX_DEPTH} at position {self.token.at}"
+            msg = f"{self.what} is nested deeper than {MAX_DEPTH} at position {self.token.at}"
             raise InputError(msg)
         node = parse()
         self.depth -= 1
         return node
 
     def negation(self) -> Node:
+        """Parse ``~`` before a condition, or a comparison."""
         at = self.token.at
         if self.accept("~"):
             return Not(self.boolean(self.deeper(self.negation), at + 1))
         return self.comparison()
 
     def comparison(self) -> Node:
+        """Parse two sums and what compares them, or one sum."""
         at = self.token.at
         left = self.chain(0)
         token = self.accept(*_COMPARISONS)
@@ -212,6 +239,7 @@ class _Parser:
         return Operation(self.value(first, at), tuple(rest), at) if rest else first
 
     def unary(self) -> Node:
+        """Parse a sign before a value, or an atom."""
         token = self.accept("-", "+")
         if token is None:
             return self.atom()
@@ -219,6 +247,7 @@ class _Parser:
         return Negative(node, token.at) if token.text == "-" else node
 
     def atom(self) -> Node:
+        """Parse brackets, a number, a text or a name."""
         token = self.token
         if self.accept("("):
             node = self.deeper(lambda: self.logic(0))
@@ -226,11 +255,12 @@ class _Parser:
                 raise self.fail("')'")
             return node
         if token.kind not in ("number", "text", "name", "quoted"):
-            raise self.fail("a number, a text, a column or '('")
+            raise self.fail(self.atoms)
         self.next += 1
         return self.leaf(token)
 
-    def leaf(self, token: _Token) -> Node:
+    def leaf(self, token: Token) -> Node:
+        """Return the node of a number, a text or a name."""
         if token.kind == "number":
             return Constant(_number(token.text), token.at)
         if token.kind == "text":
@@ -239,13 +269,14 @@ class _Parser:
         if name not in self.columns:
             if name in _HINTS:
                 self.next -= 1
-                raise self.fail("a column")
-            raise UnknownNameError(f"column at position {token.at} of where", name, self.columns)
+                raise self.fail(f"a {self.noun}")
+            where = f"{self.noun} at position {token.at} of {self.what}"
+            raise UnknownNameError(where, name, self.columns)
         self.names.append(name)
         return Name(name, token.at)
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokens(text: str, what: str) -> Iterator[Token]:
     """Yield the tokens of a filter; positions count from 1."""
     at = 0
     while True:
@@ -255,10 +286,10 @@ def _tokens(text: str) -> Iterator[_Token]:
             place = len(text) - len(rest) + 1
             hint = _HINTS.get(rest[:1])
             tail = f"; write {hint!r}" if hint else ""
-            msg = f"where: unexpected {rest[:1]!r} at position {place}{tail}"
+            msg = f"{what}: unexpected {rest[:1]!r} at position {place}{tail}"
             raise InputError(msg)
         kind = match.lastgroup or "end"
-        yield _Token(kind, match.group(kind), match.start(kind) + 1)
+        yield Token(kind, match.group(kind), match.start(kind) + 1)
         if kind == "end":
             return
         at = match.end()

@@ -75,7 +75,16 @@ class Both:
     parts: tuple[Node, ...]
 
 
-Node: TypeAlias = Constant | Name | Negative | Operation | Comparison | Not | Both
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of values; row filters have none, expressions over layers do."""
+
+    name: str
+    args: tuple[Node, ...]
+    at: int
+
+
+Node: TypeAlias = Constant | Name | Negative | Operation | Comparison | Not | Both | Call
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,21 +19,23 @@ from skyshade.errors import (
     one_line,
 )
 from skyshade.geometry.frames import split_frame
-from skyshade.loaders import csv_table, fits, json_list, parquet, refused
+from skyshade.loaders import csv_table, fits, json_list, parquet, press, refused
 from skyshade.loaders.frames import to_dask
+from skyshade.loaders.healpix import sphere_to_dataarray
 from skyshade.loaders.objects import load_object
 from skyshade.loaders.source import Loaded, Options, open_source
 from skyshade.loaders.tables import SkyTable
 from skyshade.loaders.xarrays import label, to_dataarray
-from skyshade.types import SkyImage
+from skyshade.types import SkyImage, SphereImage
 
 if TYPE_CHECKING:
     import xarray as xr
 
 log = logging.getLogger("skyshade")
+AnyImage = SkyImage | SphereImage
 
 # Each has sniff(head, uri) -> bool and open(source, options) -> Loaded; the first yes opens.
-LOADERS: tuple[ModuleType, ...] = (refused, fits, parquet, csv_table, json_list)
+LOADERS: tuple[ModuleType, ...] = (refused, fits, parquet, press, csv_table, json_list)
 
 
 def load(
@@ -42,6 +45,8 @@ def load(
     dec: str | None = None,
     frame: str | None = None,
     name: str | None = None,
+    all_sky: str | None = None,
+    max_decoded: int | None = None,
 ) -> Loaded:
     """Return the images and tables of an item; only headers are read (packed files: unpacked).
 
@@ -52,18 +57,32 @@ def load(
     ra, dec : str, optional
         Coordinate columns of catalogues; guessed by default.
     frame : str, optional
-        Frame of these columns: ``"icrs"``, ``"galactic"`` ...
+        Frame of these columns, or of the pixels of a HEALPix map: ``"icrs"``, ``"galactic"`` ...
     name : str, optional
         Instead of the file's stem.
+    all_sky : str, optional
+        Frame of a picture without WCS that shows the whole sky in plate carree projection:
+        ``"icrs"``, ``"galactic"`` or ``"ecliptic"``. It covers 360 x 180 degrees, longitude 0 is
+        in the middle and grows to the left. It goes before what the picture says itself.
+    max_decoded : int, optional
+        Bytes that the item may decode to (gzip, bzip2, tile compression, pictures); 4 GiB by
+        default.
 
     Raises
     ------
     DataError
         Nothing of the item can be shown. One bad HDU beside good ones is in ``rejected`` instead.
     InputError
-        `frame` is not known.
+        `frame` or `all_sky` is not known, or `max_decoded` is not positive.
     """
-    options = Options(ra or "", dec or "", frame or "", name or "")
+    options = Options(ra or "", dec or "", frame or "", name or "", all_sky or "")
+    if all_sky:
+        press.check_all_sky(all_sky)
+    if max_decoded is not None:
+        if max_decoded <= 0:
+            msg = f"max_decoded {max_decoded} is not allowed: a positive number of bytes"
+            raise InputError(msg)
+        options = replace(options, max_decoded=max_decoded)
     if options.frame:
         split_frame(options.frame)
     label_ = Path(item).name if isinstance(item, str | os.PathLike) else type(item).__name__
@@ -87,8 +106,15 @@ def open_map(
     plane: str | None = None,
     wcs: Any = None,
     name: str | None = None,
+    all_sky: str | None = None,
+    max_decoded: int | None = None,
 ) -> xr.DataArray:
     """Open one map as a lazy DataArray of dims (y, x), or (stokes, y, x) where there are planes.
+
+    A HEALPix map is (pix,) or (stokes, pix), in the order of its file.
+
+    Planes of cubes lie along an axis with the names of the planes, e.g. ``freq`` with
+    ``"1.42 GHz"``; a picture is (band, y, x).
 
     Parameters
     ----------
@@ -100,8 +126,8 @@ def open_map(
         One plane only, e.g. ``"Q"``.
     wcs : astropy.wcs.WCS, optional
         For an array or DataArray that has none.
-    name : str, optional
-        Instead of the file's stem.
+    name, all_sky, max_decoded : optional
+        As for `load`.
 
     Returns
     -------
@@ -115,11 +141,12 @@ def open_map(
     UnknownNameError
         There is no such HDU or plane.
     """
-    maps = _images(load(_with_wcs(item, wcs), name=name), item)
+    said: dict[str, Any] = {"name": name, "all_sky": all_sky, "max_decoded": max_decoded}
+    maps = _images(load(_with_wcs(item, wcs), **said), item)
     images = maps[0] if hdu is None else _pick(maps, hdu)
     if plane is not None:
         images = [i for i in images if i.plane == plane] or _no_plane(plane, images)
-    return to_dataarray(images)
+    return _dataarray(images)
 
 
 def open_maps(item: Any) -> dict[str, xr.DataArray]:
@@ -131,7 +158,7 @@ def open_maps(item: Any) -> dict[str, xr.DataArray]:
         while key in found:
             count += 1
             key = f"{base}-{count}"
-        found[key] = to_dataarray(images)
+        found[key] = _dataarray(images)
     return found
 
 
@@ -171,13 +198,14 @@ def open_catalog(
 
 
 def _load_file(uri: str, options: Options) -> Loaded:
-    source = open_source(uri, options.name)
+    source = open_source(uri, options.name, options.max_decoded)
     for loader in LOADERS:
         if loader.sniff(source.head, source.name):
             found: Loaded = loader.open(source, options)
             return found
     begin = one_line(source.head[:24].decode("ascii", "replace"))
-    cause = f"not FITS, Parquet, CSV or a JSON list of sources (begins with {begin!r})"
+    known = "FITS, Parquet, JPEG, PNG, TIFF, CSV or a JSON list of sources"
+    cause = f"not {known} (begins with {begin!r})"
     raise UnsupportedError(source.name, cause)
 
 
@@ -190,13 +218,22 @@ def _with_wcs(item: Any, wcs: Any) -> Any:
     return item.assign_attrs(wcs=wcs) if hasattr(item, "assign_attrs") else (item, wcs)
 
 
-def _images(loaded: Loaded, item: Any) -> list[list[SkyImage]]:
-    if not loaded.images:
+def _dataarray(images: list[AnyImage]) -> xr.DataArray:
+    spheres = [i for i in images if isinstance(i, SphereImage)]
+    if spheres:
+        return sphere_to_dataarray(spheres)
+    return to_dataarray([i for i in images if isinstance(i, SkyImage)])
+
+
+def _images(loaded: Loaded, item: Any) -> list[list[AnyImage]]:
+    maps: list[Sequence[AnyImage]] = [*loaded.images, *loaded.spheres, *loaded.pictures]
+    found = [list(images) for images in maps]
+    if not found:
         raise UnsupportedError(_name(item), "holds no image; try open_catalog")
-    return loaded.images
+    return found
 
 
-def _pick(maps: Iterable[list[SkyImage]], wanted: str | int) -> list[SkyImage]:
+def _pick(maps: Iterable[list[AnyImage]], wanted: str | int) -> list[AnyImage]:
     known = []
     for images in maps:
         names = [str(images[0].attrs.get(key, "")) for key in ("EXTNAME", "HDU")]
@@ -206,7 +243,7 @@ def _pick(maps: Iterable[list[SkyImage]], wanted: str | int) -> list[SkyImage]:
     raise UnknownNameError("image HDU", wanted, known)
 
 
-def _no_plane(wanted: str, images: list[SkyImage]) -> list[SkyImage]:
+def _no_plane(wanted: str, images: list[AnyImage]) -> list[AnyImage]:
     raise UnknownNameError("plane", wanted, [i.plane for i in images if i.plane])
 
 

@@ -28,7 +28,18 @@ def to_numpy(column: Any) -> AnyArray:
         return np.asarray(to_numpy(column.cast(pa.float64(), safe=False)))
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return np.asarray(column.cast(pa.timestamp("us"), safe=False).to_numpy())
-    return null_objects(column.to_pylist())
+    return null_objects(_objects(column))
+
+
+def _objects(column: Any) -> list[Any]:
+    """Return Python objects; bytes that are no UTF-8 become replacement characters."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        raw = column.cast(pa.large_binary()).to_pylist()
+        return [None if value is None else value.decode("utf-8", "replace") for value in raw]
 
 
 def unit_of(field: Any) -> str:

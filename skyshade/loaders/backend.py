@@ -46,7 +46,8 @@ class SkyshadeBackend(BackendEntrypoint):
         variables: dict[str, xr.Variable] = {}
         coords: dict[str, Any] = {}
         sizes: dict[str, int] = {}
-        for images in load(filename_or_obj).images:
+        loaded = load(filename_or_obj)
+        for images in [*loaded.images, *loaded.pictures]:
             name = label(images[0])
             if name in dropped:
                 continue

@@ -1,30 +1,29 @@
-"""Tile-compressed images (.fz): decoded to memory at the first read, within limits."""
+"""Tile-compressed images (.fz): tiles are decoded once, when first needed, into a private file."""
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import threading
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
-from astropy.io.fits import Header
+from numpy.typing import NDArray
 
-from skyshade.errors import DataError, UnsupportedError, one_line
-from skyshade.loaders.fits_headers import Hdu, quiet, text, value, whole
-from skyshade.loaders.fits_pixels import PixelFormat
-from skyshade.storage import ByteFile, RawFile
+from skyshade.errors import ChangedError, DataError, one_line
+from skyshade.loaders.fits_headers import Hdu, value
+from skyshade.loaders.fits_pixels import FitsReader, PixelFormat
+from skyshade.loaders.fits_tiles import Claims, TileTable
+from skyshade.loaders.private import MAX_DECODED, PrivateCopy, check_decoded
+from skyshade.storage import ByteFile
 from skyshade.types import AnyArray
 
 log = logging.getLogger("skyshade")
 
-LIMIT = 1 << 30  # decoded bytes
-FREE_SIZE = 64 << 20  # decoded bytes up to which any ratio is taken
-RATIO_LIMIT = 400
-METHODS = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "PLIO_1", "HCOMPRESS_1", "NOCOMPRESS")
+_BAND = 4 << 20  # bytes decoded in one go
+_GAP = 400_000  # pixels that are decoded for nothing rather than to start the decoder once more
+_SMALL = 1 << 20  # bytes; such images are decoded when they are opened, so that damage is known
 
 
 def is_compressed(hdu: Hdu) -> bool:
@@ -32,127 +31,204 @@ def is_compressed(hdu: Hdu) -> bool:
     return hdu.kind == "BINTABLE" and value(hdu.header, "ZIMAGE") is True
 
 
-def check_sizes(hdu: Hdu, name: str) -> tuple[int, ...]:
-    """Return ZNAXIS1, ZNAXIS2 ... after comparing what the header claims with the file."""
-    method = text(hdu.header, "ZCMPTYPE")
-    if method not in METHODS:
-        cause = f"unknown compression {method!r}; known: {', '.join(METHODS)}"
-        raise DataError(name, cause, hdu.part)
-    if hdu.present < hdu.size:
-        raise DataError(name, f"truncated: {hdu.present} of {hdu.size} bytes", hdu.part)
-    try:
-        axes, tiles, size = _claims(hdu.header)
-        rows = whole(hdu.header, "NAXIS2")
-    except ValueError as error:
-        raise DataError(name, str(error), hdu.part) from error
-    if math.prod(-(-a // t) for a, t in zip(axes, tiles, strict=True)) != rows:
-        raise DataError(name, f"{rows} compressed tiles do not make up the image", hdu.part)
-    if size > LIMIT or (size > FREE_SIZE and size > RATIO_LIMIT * hdu.size):
-        cause = f"{hdu.size} bytes decompress to {size}: more than this version takes"
-        raise UnsupportedError(name, cause, hdu.part)
-    return axes
-
-
-def _claims(header: Header) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """Return axes, tile sizes and decoded bytes; ValueError where they make no sense."""
-    count = whole(header, "ZNAXIS")
-    bitpix = whole(header, "ZBITPIX")
-    if not 0 <= count <= 9 or bitpix not in (8, 16, 32, 64, -32, -64):
-        message = f"ZNAXIS = {count}, ZBITPIX = {bitpix} are not allowed"
-        raise ValueError(message)
-    axes = tuple(whole(header, f"ZNAXIS{i + 1}") for i in range(count))
-    tiles = tuple(whole(header, f"ZTILE{i + 1}", 1 if i else axes[0]) for i in range(count))
-    if min(axes + tiles, default=0) < 1:
-        message = f"image of {axes} pixels in tiles of {tiles}"
-        raise ValueError(message)
-    return axes, tiles, math.prod(axes) * abs(bitpix) // 8
-
-
 class CompressedImage:
-    """One tile-compressed HDU; its pixels are decoded once, when first asked for.
+    """One tile-compressed HDU.
+
+    Tiles are decoded in rows, those that a read needs, and kept in an anonymous temporary file of
+    the decoded size (what is not decoded takes no disk). Damaged tiles are NaN.
 
     Parameters
     ----------
     file : ByteFile
     hdu : Hdu
+    max_decoded : int, optional
+        Bytes that the image may decode to.
+
+    Raises
+    ------
+    DataError
+        The header makes no sense, does not fit the file, or asks for more than `max_decoded`.
     """
 
-    def __init__(self, file: ByteFile, hdu: Hdu) -> None:
-        self._file, self._hdu = file, hdu
+    def __init__(self, file: ByteFile, hdu: Hdu, max_decoded: int = MAX_DECODED) -> None:
+        self._file, self._hdu, self._version = file, hdu, file.version()
+        if hdu.present < hdu.size:
+            raise DataError(file.name, f"truncated: {hdu.present} of {hdu.size} bytes", hdu.part)
+        try:
+            self.claims = Claims.of(hdu.header)
+            self._table = TileTable(file, hdu, self.claims)
+        except ValueError as error:
+            raise DataError(file.name, str(error), hdu.part) from error
+        check_decoded(file.name, self.claims.size, max_decoded, hdu.part)
         self._lock = threading.Lock()
-        self._decoded: tuple[AnyArray, PixelFormat] | None = None
-        self._version = file.version()
-        self.axes = check_sizes(hdu, file.name)
-        self.header = self._open(lambda image: image.header.copy())
+        self._scratch: PrivateCopy | None = None
+        grid = (*self.claims.grid, 1)[1::-1] if len(self.claims.axes) > 1 else (1, 1)
+        self._lead = self.claims.grid[:1:-1]
+        self._done = np.zeros((math.prod(self._lead), grid[0]), bool)
+        self._bad = np.zeros((*self._done.shape, grid[1]), bool)
+        self._cause = ""
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Pixels of the image, fastest axis first."""
+        return self.claims.axes
 
     def version(self) -> str:
-        """Return the version of the file when it was opened."""
+        """Return the version of the compressed file when it was opened: pixels are kept."""
         return self._version
 
-    def decoded(self, pixels: PixelFormat) -> tuple[AnyArray, PixelFormat]:
-        """Return all stored numbers and how to read them; damaged tiles are NaN.
+    def notes(self) -> tuple[str, ...]:
+        """Return what was found when a small image was decoded; larger ones are not looked at.
 
         Raises
         ------
         DataError
-            Nothing of the image can be decoded.
+            No tile can be decoded.
         """
+        if self.claims.size > _SMALL or len(self.axes) < 2:
+            return ()
+        for lead in range(len(self._done)):
+            self._decode_rows(lead, range(self._done.shape[1]))
+        bad = int(self._bad.sum())
+        if bad == self._bad.size:
+            raise DataError(self._file.name, f"cannot be decoded: {self._cause}", self._hdu.part)
+        return (f"{bad} of {self._bad.size} tiles are damaged and shown as missing",) if bad else ()
+
+    def reader(self, index: int, pixels: PixelFormat) -> CompressedReader:
+        """Return the reader of a plane, counted in the order of the file."""
+        return CompressedReader(self, index, pixels)
+
+    def label(self, index: int) -> str:
+        """Return what tells the plane apart in versions."""
+        return f"-{self._hdu.index}.{index}"
+
+    def scratch(self) -> PrivateCopy:
+        """Return the file of decoded pixels, big-endian as in an uncompressed FITS file."""
         with self._lock:
-            if self._decoded is None:
-                self._decoded = self._decode(pixels)
-            return self._decoded
+            if self._scratch is None:
+                self._scratch = PrivateCopy.of(self._file, self.claims.size)
+            return self._scratch
 
-    def _decode(self, pixels: PixelFormat) -> tuple[AnyArray, PixelFormat]:
+    def ensure(self, index: int, rows: range) -> None:
+        """Decode the tiles that hold rows of a plane, unless that was done.
+
+        Raises
+        ------
+        ChangedError
+            The file is not as it was when it was opened.
+        """
+        height = self.claims.tiles[1]
+        needed = np.unique(np.fromiter(rows, np.int64, len(rows)) // height)
+        lead = self._lead_of(index)
+        if not self._done[lead, needed].all():
+            self._decode_rows(lead, needed.tolist())
+
+    def damage(self, index: int, rows: range, columns: range) -> AnyArray | None:
+        """Return where pixels belong to damaged tiles: (row, column), None where none do."""
+        bad = self._bad[self._lead_of(index)]
+        if not bad.any():
+            return None
+        width, height = self.claims.tiles[:2]
+        at = np.array(rows) // height, np.array(columns) // width
+        return np.asarray(bad[np.ix_(*at)])
+
+    def _lead_of(self, index: int) -> int:
+        """Return the number of the box of tiles along the higher axes that a plane lies in."""
+        if not self._lead:
+            return 0
+        at = np.unravel_index(index, self.axes[:1:-1])
+        tiles = self.claims.tiles[:1:-1]
+        where = tuple(int(i) // t for i, t in zip(at, tiles, strict=True))
+        return int(np.ravel_multi_index(where, self._lead))
+
+    def _decode_rows(self, lead: int, rows: Any) -> None:
+        scratch = self.scratch()
+        depth = math.prod(self._extent(lead))
+        pixels = self.axes[0] * self.claims.tiles[1] * depth
+        most = max(1, _BAND // (pixels * self.claims.itemsize))
+        for start, stop in _runs(rows, most, _GAP // pixels):
+            with self._lock:
+                missing = start + np.flatnonzero(~self._done[lead, start:stop])
+                if missing.size:
+                    some = int(missing[0]), int(missing[-1]) + 1
+                    self._fill(scratch, lead, some, (0, self.claims.grid[0]))
+                    self._done[lead, some[0] : some[1]] = True
+
+    def _fill(
+        self, scratch: PrivateCopy, lead: int, rows: tuple[int, int], columns: tuple[int, int]
+    ) -> None:
+        """Decode tiles of a box into the file; where that fails, each half of it, down to one."""
+        height, width = rows[1] - rows[0], columns[1] - columns[0]
+        _, gy = self.claims.grid[:2]
+        first = (lead * gy + rows[0]) * self.claims.grid[0] + columns[0]
+        (y0, y1), (x0, x1) = self._pixels(1, rows), self._pixels(0, columns)
+        shape = (*self._extent(lead), y1 - y0, x1 - x0)
         try:
-            stored = self._open(lambda image: np.asarray(image.data))
-        except DataError as error:
-            return self._salvage(pixels, error), PixelFormat(-64)
-        if stored.shape != self.axes[::-1]:
-            raise DataError(self._file.name, "decoded to another shape", self._hdu.part)
-        return stored, replace(pixels, bitpix=_bitpix(stored.dtype))
-
-    def _salvage(self, pixels: PixelFormat, first: DataError) -> AnyArray:
-        """Decode what can be decoded, one row of tiles at a time."""
-        values = np.full(self.axes[::-1], np.nan)
-        height = max(1, whole(self._hdu.header, "ZTILE2", 1))
-
-        def pick(image: Any) -> int:
-            good = 0
-            for index in np.ndindex(values.shape[:-2]):
-                for y in range(0, values.shape[-2], height):
-                    box = (*index, slice(y, y + height), slice(None))
-                    stored = _section(image, box)
-                    if stored is not None:
-                        values[box] = replace(pixels, bitpix=_bitpix(stored.dtype)).decode(stored)
-                        good += 1
-            return good
-
-        if not self._open(pick):
-            raise first
-        log.warning("%s, %s: damaged tiles are shown as missing", self._file.name, self._hdu.part)
-        return values
-
-    def _open(self, job: Any) -> Any:
-        """Run `job` on astropy's HDU; whatever goes wrong in there is a DataError."""
-        try:
-            raw = io.BufferedReader(RawFile(self._file), 1 << 20)
-            options = {"memmap": False, "do_not_scale_image_data": True}
-            with quiet(), fits.open(raw, mode="readonly", **options) as hdus:
-                return job(hdus[self._hdu.index])
+            box = self._table.decode(first, height * width, shape)
+        except ChangedError:
+            raise
         except Exception as error:
-            # Decoders meet hostile bytes here and raise anything; the HDU is rejected or salvaged.
-            log.debug("%s, %s cannot be decoded", self._file.name, self._hdu.part, exc_info=True)
-            cause = one_line(str(error) or type(error).__name__, 160)
-            raise DataError(
-                self._file.name, f"cannot be decoded: {cause}", self._hdu.part
-            ) from error
+            # Decoders meet hostile bytes here and raise anything: such tiles are shown as missing.
+            log.debug("tiles %d + %d cannot be decoded", first, height * width, exc_info=True)
+            if height * width == 1:
+                self._give_up(lead, rows[0], columns[0], error)
+            elif height > 1:
+                middle = (rows[0] + rows[1]) // 2
+                self._fill(scratch, lead, (rows[0], middle), columns)
+                self._fill(scratch, lead, (middle, rows[1]), columns)
+            else:
+                middle = (columns[0] + columns[1]) // 2
+                self._fill(scratch, lead, rows, (columns[0], middle))
+                self._fill(scratch, lead, rows, (middle, columns[1]))
+            return
+        self._write(scratch, lead, box, y0, x0)
+
+    def _give_up(self, lead: int, row: int, column: int, error: Exception) -> None:
+        if not self._cause:
+            self._cause = one_line(str(error) or type(error).__name__, 160)
+            place = f"{self._file.name}, {self._hdu.part}"
+            level = logging.DEBUG if self.claims.size <= _SMALL else logging.WARNING  # see `notes`
+            log.log(level, "%s: damaged tiles are shown as missing (%s)", place, self._cause)
+        self._bad[lead, row, column] = True
+
+    def _write(self, scratch: PrivateCopy, lead: int, box: AnyArray, y0: int, x0: int) -> None:
+        nx, ny = self.axes[:2]
+        size = self.claims.itemsize
+        corner = self._corner(lead)
+        for at in np.ndindex(*box.shape[:-2]):
+            place = tuple(c + i for c, i in zip(corner, at, strict=True))
+            index = int(np.ravel_multi_index(place, self.axes[:1:-1])) if place else 0
+            plane = np.ascontiguousarray(box[at])
+            start = (index * ny + y0) * nx + x0
+            if plane.shape[1] == nx:
+                scratch.write(plane, start * size)
+                continue
+            for y, line in enumerate(plane):
+                scratch.write(line, (start + y * nx) * size)
+
+    def _pixels(self, axis: int, tiles: tuple[int, int]) -> tuple[int, int]:
+        step = self.claims.tiles[axis]
+        return tiles[0] * step, min(self.axes[axis], tiles[1] * step)
+
+    def _corner(self, lead: int) -> tuple[int, ...]:
+        """Return the first pixel along the higher axes, slowest first, of a box of tiles."""
+        if not self._lead:
+            return ()
+        at = np.unravel_index(lead, self._lead)
+        return tuple(int(i) * t for i, t in zip(at, self.claims.tiles[:1:-1], strict=True))
+
+    def _extent(self, lead: int) -> tuple[int, ...]:
+        corner = self._corner(lead)
+        axes, tiles = self.axes[:1:-1], self.claims.tiles[:1:-1]
+        return tuple(min(t, a - c) for a, t, c in zip(axes, tiles, corner, strict=True))
 
 
 class CompressedReader:
     """A `PixelReader` of one plane of a `CompressedImage`."""
 
-    def __init__(self, image: CompressedImage, index: tuple[int, ...], pixels: PixelFormat) -> None:
+    def __init__(self, image: CompressedImage, index: int, pixels: PixelFormat) -> None:
         self._image, self._index, self._pixels = image, index, pixels
+        self._inner: FitsReader | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -166,24 +242,66 @@ class CompressedReader:
 
     def version(self) -> str:
         """Return a short text that changes with the file; differs between planes."""
-        label = ".".join(map(str, (self._image._hdu.index, *self._index)))
-        return f"{self._image.version()}-{label}"
+        return f"{self._image.version()}{self._image.label(self._index)}"
 
     def read(self, y0: int, y1: int, x0: int, x1: int, step: int = 1) -> AnyArray:
-        """Return pixels ``[y0:y1:step, x0:x1:step]``; missing ones are NaN."""
-        stored, pixels = self._image.decoded(self._pixels)
-        key: Any = (*self._index, slice(max(0, y0), y1, step), slice(max(0, x0), x1, step))
-        box: AnyArray = stored[key]
-        return pixels.decode(box).astype(self.dtype, copy=False)
+        """Return pixels ``[y0:y1:step, x0:x1:step]``; missing ones are NaN.
+
+        Raises
+        ------
+        ChangedError
+            The file is not as it was when it was opened.
+        DataError
+            There is no room for the decoded pixels.
+        """
+        rows = range(max(0, y0), min(self.shape[0], y1), step)
+        columns = range(max(0, x0), min(self.shape[1], x1), step)
+        if rows and columns:
+            self._image.ensure(self._index, rows)
+        values = self._plain().read(y0, y1, x0, x1, step)
+        damaged = self._image.damage(self._index, rows, columns) if values.size else None
+        if damaged is not None:
+            values[damaged] = np.nan
+        return values
+
+    @property
+    def stored(self) -> np.dtype[Any] | None:
+        """Type of the decoded numbers when they are the values themselves; None if scaled."""
+        return None if self._pixels.scaled else self._pixels.stored
+
+    @property
+    def blank(self) -> int | None:
+        """Stored integer that means "no value"."""
+        return self._pixels.blank if self._pixels.bitpix > 0 else None
+
+    def stored_box(
+        self, y0: int, y1: int, x0: int, x1: int, buffer: NDArray[np.uint8]
+    ) -> AnyArray | None:
+        """Read a box as `FitsReader.stored_box` does; None where it holds damaged tiles."""
+        rows = range(y0, y1)
+        self._image.ensure(self._index, rows)
+        damaged = self._image.damage(self._index, rows, range(x0, x1))
+        if damaged is not None and damaged.any():
+            return None
+        return self._plain().stored_box(y0, y1, x0, x1, buffer)
+
+    def _plain(self) -> FitsReader:
+        if self._inner is None:
+            ny, nx = self.shape
+            offset = self._index * ny * nx * self._pixels.stored.itemsize
+            scratch = self._image.scratch()
+            self._inner = FitsReader(scratch, (0, 0), offset, (ny, nx), self._pixels)
+        return self._inner
 
 
-def _section(image: Any, box: tuple[Any, ...]) -> AnyArray | None:
-    try:
-        return np.asarray(image.section[box])
-    except Exception:
-        log.debug("tiles %s cannot be decoded", box, exc_info=True)
-        return None
-
-
-def _bitpix(dtype: np.dtype[Any]) -> int:
-    return dtype.itemsize * (-8 if dtype.kind == "f" else 8)
+def _runs(rows: Any, most: int, gap: int) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) that hold all rows, of at most `most`; gaps up to `gap` are closed."""
+    start = stop = -1
+    for row in rows:
+        if stop < 0 or row - stop > gap or row + 1 - start > most:
+            if stop >= 0:
+                yield start, stop
+            start = row
+        stop = row + 1
+    if stop >= 0:
+        yield start, stop

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from astropy.io.fits import Header
 
 from skyshade.errors import DataError, UnsupportedError
-from skyshade.loaders.fits_compressed import CompressedImage, CompressedReader, is_compressed
+from skyshade.loaders.fits_compressed import CompressedImage, is_compressed
 from skyshade.loaders.fits_headers import Hdu, number, text, value
 from skyshade.loaders.fits_pixels import FitsReader, PixelFormat
-from skyshade.loaders.fits_planes import MAX_PLANES, plane_names
-from skyshade.loaders.fits_wcs import celestial
+from skyshade.loaders.fits_planes import plane_axes, planes
+from skyshade.loaders.fits_wcs import celestial, distortion_notes
+from skyshade.loaders.private import MAX_DECODED
 from skyshade.loaders.source import Source
+from skyshade.loaders.units import parse_unit, unit_name
 from skyshade.types import AnyArray, PixelReader, SkyImage
 
 KEPT = (
     *("OBJECT", "TELESCOP", "INSTRUME", "DETECTOR", "FILTER", "BAND", "FREQ", "WAVELEN", "ORIGIN"),
     *("DATE-OBS", "MJD-OBS", "EXPTIME", "RADESYS", "EQUINOX", "POLCCONV", "BUNIT", "AUTHOR"),
+    *("BTYPE", "BMAJ", "BMIN", "BPA", "RESTFRQ", "SPECSYS", "CREATOR", "REFERENC", "EXTVER"),
 )
 _PRESENT = 0.25  # of the declared bytes: a truncated image with less is rejected
 
@@ -32,7 +36,7 @@ class Block:
     header: Header
     axes: tuple[int, ...]
     pixels: PixelFormat
-    reader: Callable[[tuple[int, ...]], PixelReader]
+    reader: Callable[[int], PixelReader]
     notes: tuple[str, ...] = ()
 
 
@@ -66,34 +70,44 @@ def holds_image(hdu: Hdu) -> bool:
     return is_compressed(hdu) or (hdu.kind in ("IMAGE", "GROUPS") and bool(hdu.axes))
 
 
-def read_images(source: Source, hdu: Hdu) -> list[SkyImage]:
-    """Return the planes of an image HDU.
+def read_images(
+    source: Source, hdu: Hdu, max_decoded: int = MAX_DECODED, bands: Sequence[str] = ()
+) -> list[SkyImage]:
+    """Return the planes of an image HDU; of a cube of any number of axes, all share one WCS.
+
+    Parameters
+    ----------
+    source : Source
+    hdu : Hdu
+    max_decoded : int, optional
+        Bytes that a compressed image may decode to.
+    bands : sequence of str, optional
+        Names of energy bands from a table of the file.
 
     Raises
     ------
     UnsupportedError
-        No celestial WCS, no pixels, or a cube that this version does not show.
+        No celestial WCS, or no pixels.
     DataError
         Broken.
     """
-    block = _compressed(source, hdu) if is_compressed(hdu) else _plain(source, hdu)
-    try:
-        axis, names, indices = _planes(block)
-    except ValueError as error:
-        raise UnsupportedError(source.name, str(error), hdu.part) from error
+    packed = is_compressed(hdu)
+    block = _compressed(source, hdu, max_decoded) if packed else _plain(source, hdu)
+    axes = plane_axes(block.header, block.axes, block.pixels.bitpix < 0, bands)
+    axis, names = planes(axes)
     wcs, swapped = celestial(block.header, (block.axes[1], block.axes[0]), source.name, hdu.part)
     common: dict[str, Any] = {
         "wcs": wcs,
         "name": source.stem,
         "plane_axis": axis,
-        "units": text(block.header, "BUNIT"),
+        "units": parse_unit(text(block.header, "BUNIT"))[0],
         "title": text(block.header, "OBJECT"),
         "integer": block.pixels.integer,
         "attrs": _attributes(block.header, hdu),
-        "notes": block.notes,
+        "notes": block.notes + distortion_notes(block.header),
     }
     images = []
-    for name, index in zip(names, indices, strict=True):
+    for index, name in enumerate(names):
         reader = block.reader(index)
         reader = Transposed(reader) if swapped else reader
         images.append(SkyImage(reader=reader, plane=name, **common))
@@ -126,28 +140,26 @@ def _plain(source: Source, hdu: Hdu) -> Block:
             raise DataError(source.name, lost, hdu.part)
         notes += (f"{lost}; the missing rows are blank",)
     plane = hdu.axes[0] * hdu.axes[1] * abs(bitpix) // 8
+    shape = hdu.axes[1], hdu.axes[0]
+    first = FitsReader(
+        source.file, (hdu.start, hdu.stop), hdu.stop, shape, pixels, f"-{hdu.index}.0"
+    )
 
-    def reader(index: tuple[int, ...]) -> PixelReader:
-        flat = int(np.ravel_multi_index(index, hdu.axes[:1:-1])) if index else 0
-        shape, label = (hdu.axes[1], hdu.axes[0]), f"-{hdu.index}.{flat}"
-        offset = hdu.stop + flat * plane
-        return FitsReader(source.file, (hdu.start, hdu.stop), offset, shape, pixels, label)
+    def reader(index: int) -> PixelReader:
+        return first.plane(hdu.stop + index * plane, f"-{hdu.index}.{index}")
 
     return Block(hdu.header, hdu.axes, pixels, reader, notes)
 
 
-def _compressed(source: Source, hdu: Hdu) -> Block:
-    image = CompressedImage(source.file, hdu)
+def _compressed(source: Source, hdu: Hdu, max_decoded: int) -> Block:
+    image = CompressedImage(source.file, hdu, max_decoded)
     _check_axes(source.name, image.axes, hdu.part)
-    bitpix = int(str(value(hdu.header, "ZBITPIX")))
-    pixels, notes = pixel_format(image.header, bitpix)
-    return Block(
-        image.header,
-        image.axes,
-        pixels,
-        lambda index: CompressedReader(image, index, pixels),
-        notes,
-    )
+    header = hdu.header.copy()
+    if "ZBLANK" in header and "BLANK" not in header:
+        header["BLANK"] = value(header, "ZBLANK")
+    pixels, notes = pixel_format(header, image.claims.bitpix)
+    notes += image.notes()
+    return Block(header, image.axes, pixels, partial(image.reader, pixels=pixels), notes)
 
 
 def _check_axes(name: str, axes: tuple[int, ...], part: str) -> None:
@@ -158,34 +170,20 @@ def _check_axes(name: str, axes: tuple[int, ...], part: str) -> None:
         raise UnsupportedError(name, f"not an image: one axis of {sizes} numbers", part)
 
 
-def _planes(block: Block) -> tuple[str, list[str], list[tuple[int, ...]]]:
-    """Return the name of the plane axis, names of planes, and their (slowest first) indices."""
-    extra = block.axes[2:]
-    long = [i for i, length in enumerate(extra) if length > 1]
-    if not long:
-        zero = tuple(0 for _ in extra)
-        return "", [""], [zero]
-    if len(long) > 1:
-        sizes = " x ".join(map(str, block.axes))
-        message = f"{sizes} pixels: more than three axes are not shown by this version"
-        raise ValueError(message)
-    at = long[0]
-    count = extra[at]
-    if count > MAX_PLANES:
-        axis = text(block.header, f"CTYPE{at + 3}") or "third axis"
-        message = f"cube of {count} planes ({axis}); at most {MAX_PLANES} are shown by this version"
-        raise ValueError(message)
-    axis, names = plane_names(block.header, at + 3, count, block.pixels.bitpix < 0)
-    indices = [tuple(k if i == at else 0 for i in range(len(extra)))[::-1] for k in range(count)]
-    return axis, names, indices
-
-
 def _attributes(header: Header, hdu: Hdu) -> dict[str, Any]:
     found: dict[str, Any] = {"HDU": hdu.index}
     if hdu.extname:
         found["EXTNAME"] = hdu.extname
-    for key in KEPT:
+    return found | kept_cards(header)
+
+
+def kept_cards(header: Header) -> dict[str, Any]:
+    """Return the cards worth keeping, texts as one line, and astropy's name of BUNIT as "unit"."""
+    found: dict[str, Any] = {}
+    for key in (k for k in KEPT if k in header):
         content = value(header, key)
         if content not in (None, ""):
             found[key] = text(header, key) if isinstance(content, str) else content
+    if unit := unit_name(text(header, "BUNIT")):
+        found["unit"] = unit
     return found

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skyshade.errors import ChangedError
-from skyshade.storage import ByteFile, Stamp
+from skyshade.storage import ByteFile, Scratch, Stamp
 from skyshade.types import AnyArray
 
 _GAP = 8192  # bytes: copying this much costs about as much as one more system call
-_SPAN = 64 << 20  # bytes of one gapped read
+_SPAN = 4 << 20  # bytes of the file that are held at once
 _UNSIGNED = {8: -128.0, 16: 32768.0, 32: 2147483648.0, 64: 9223372036854775808.0}
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -115,6 +117,12 @@ class FitsReader:
         self._stamp = file.stamp()
         self._cards = self._read_header()
 
+    def plane(self, offset: int, label: str) -> FitsReader:
+        """Return the reader of another plane of the same HDU, without another look at the file."""
+        other = copy.copy(self)
+        other._offset, other._label = offset, label
+        return other
+
     @property
     def shape(self) -> tuple[int, int]:
         """(ny, nx)."""
@@ -143,31 +151,88 @@ class FitsReader:
         if not rows or x0 >= x1:
             return np.empty((len(rows), max(0, -(-(x1 - x0) // step))), self.dtype)
         before = self._current()
-        block = self._fetch(rows, x0, x1)[:, ::step]
+        values = self._decode_all(rows, x0, x1, step)
         self._file.check(before)
-        values = self._pixels.decode(block)
         columns = range(x0, x1, step)
         if self._place(rows[-1], columns[-1] + 1) > before.size:
             self._blank_missing(values, rows, columns, before.size)
         return values
 
+    @property
+    def stored(self) -> np.dtype[Any] | None:
+        """Type of the numbers in the file when they are the values themselves; None if scaled."""
+        return None if self._pixels.scaled else self._pixels.stored
+
+    @property
+    def blank(self) -> int | None:
+        """Stored integer that means "no value"."""
+        return self._pixels.blank if self._pixels.bitpix > 0 else None
+
+    def stored_box(
+        self, y0: int, y1: int, x0: int, x1: int, buffer: NDArray[np.uint8]
+    ) -> AnyArray | None:
+        """Read a box within the image as it lies in the file.
+
+        Parameters
+        ----------
+        y0, y1, x0, x1 : int
+            Rows and columns.
+        buffer : ndarray of uint8
+            Filled with the numbers; as large as they are, or larger.
+
+        Returns
+        -------
+        ndarray of unsigned integers, shape (y1 - y0, x1 - x0)
+            A view of `buffer`: the bytes of big-endian numbers read as native integers. None when
+            a truncated file does not hold the box.
+
+        Raises
+        ------
+        ChangedError
+            As `read`.
+        """
+        before = self._current()
+        size = self._pixels.stored.itemsize
+        width, pitch = (x1 - x0) * size, self._shape[1] * size
+        start = self._place(y0, x0)
+        if self._place(y1 - 1, x1) > before.size:
+            return None
+        block = buffer[: (y1 - y0) * width].reshape(y1 - y0, width)
+        if width == pitch:
+            self._file.read_into(block.reshape(-1), start)
+        else:
+            self._file.read_pieces(block, start, pitch)
+        self._file.check(before)
+        return block.view(f"u{size}")
+
     def _place(self, y: int, x: int) -> int:
         return self._offset + (y * self._shape[1] + x) * self._pixels.stored.itemsize
 
-    def _fetch(self, rows: range, x0: int, x1: int) -> AnyArray:
-        """Return stored numbers of `rows`, columns x0..x1."""
-        stored, nx = self._pixels.stored, self._shape[1]
-        width, pitch = (x1 - x0) * stored.itemsize, nx * rows.step * stored.itemsize
-        start, count = self._place(rows[0], x0), len(rows)
-        if pitch - width <= _GAP and (pitch == width or count * pitch <= _SPAN):
-            buffer = np.empty((count, pitch), np.uint8)
-            size = count * pitch - (pitch - width)
-            got = self._file.read_into(memoryview(buffer).cast("B")[:size], start)
-            buffer.reshape(-1)[got:] = 0
-            return buffer[:, :width].view(stored)
-        buffer = np.empty((count, width), np.uint8)
-        self._file.read_pieces(buffer, start, pitch)
-        return buffer.view(stored)
+    def _decode_all(self, rows: range, x0: int, x1: int, step: int) -> AnyArray:
+        """Return the values of `rows`, columns x0..x1, decoded from a bounded buffer."""
+        nx, size = self._shape[1], self._pixels.stored.itemsize
+        width, pitch = (x1 - x0) * size, nx * rows.step * size
+        gapless = pitch - width <= _GAP
+        at_once = max(1, _SPAN // (pitch if gapless else width))
+        parts = []
+        for first in range(0, len(rows), at_once):
+            some = rows[first : first + at_once]
+            start = self._place(some[0], x0)
+            with Scratch(len(some) * (pitch if gapless else width)) as buffer:
+                if gapless:
+                    block = self._fetch_span(buffer.reshape(-1, pitch), start, width)
+                else:
+                    block = buffer.reshape(-1, width)
+                    self._file.read_pieces(block, start, pitch)
+                parts.append(self._pixels.decode(block.view(self._pixels.stored)[:, ::step]))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _fetch_span(self, lines: NDArray[np.uint8], start: int, width: int) -> NDArray[np.uint8]:
+        """Read whole lines of the file at once; return the first `width` bytes of each."""
+        flat = lines.reshape(-1)
+        wanted = flat.size - (lines.shape[1] - width)
+        flat[self._file.read_into(flat[:wanted], start) :] = 0
+        return lines[:, :width]
 
     def _blank_missing(self, values: AnyArray, rows: range, columns: range, size: int) -> None:
         """Set to NaN what lies beyond the end of a truncated file."""

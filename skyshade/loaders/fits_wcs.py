@@ -10,7 +10,7 @@ from astropy.io.fits import Header, VerifyError
 from astropy.wcs import WCS
 
 from skyshade.errors import DataError, InputError, UnsupportedError, one_line
-from skyshade.geometry.wcs import check_celestial
+from skyshade.geometry.wcs import check_celestial, check_poles
 from skyshade.loaders.fits_headers import quiet, text
 
 log = logging.getLogger("skyshade")
@@ -30,6 +30,9 @@ _NUMERIC = re.compile(
     r"(CRVAL|CRPIX|CDELT|CROTA)[12]$|(CD|PC)[12]_[12]$|PV[12]_\d+$|(LON|LAT)POLE$"
 )
 _WHERE = re.compile(r"ERROR \d+ in \w+\(\) at line \d+ of file [^:]*:\s*")  # in wcslib's messages
+_ORDERS = re.compile(r"[AB]P?_ORDER$")
+_HIGHEST = 20  # order of SIP polynomials: astropy makes room for its square, then loops over that
+_TABLES = re.compile(r"(CPDIS|D2IMDIS)[12]$|D2IMEXT$")  # wcslib itself reads CQDIS
 _SKIP = {"", "COMMENT", "HISTORY", "CONTINUE", "WCSAXES", "NAXIS", "BLANK", "CHECKSUM", "DATASUM"}
 
 
@@ -61,6 +64,14 @@ def celestial(header: Header, shape: tuple[int, int], name: str, part: str) -> t
     return wcs, swapped
 
 
+def distortion_notes(header: Header) -> tuple[str, ...]:
+    """Return a note where a header names tables of distortion: they are not read."""
+    found = [key for key in header if _TABLES.match(key)]
+    if not found:
+        return ()
+    return (f"distortion tables ({', '.join(found)}) are not read; positions may be a little off",)
+
+
 def celestial_of(wcs: Any, shape: tuple[int, int], name: str) -> tuple[Any, bool]:
     """Return the checked celestial part of a user's WCS, and whether to transpose the image."""
     prm = getattr(wcs, "wcs", None)
@@ -88,6 +99,7 @@ def check(wcs: Any, shape: tuple[int, int], name: str, part: str = "") -> None:
 
 
 def _parse(header: Header) -> tuple[Any, bool]:
+    check_poles(header)
     wcs = _tolerant(two_axes(header))
     if not wcs.has_celestial:
         return None, False
@@ -137,6 +149,11 @@ def two_axes(header: Header) -> Header:
             continue
         if isinstance(content, str) and _NUMERIC.match(key):
             message = f"{key} = {one_line(content, 40)!r} is not a number"
+            raise ValueError(message)
+        if _ORDERS.match(key) and not (
+            isinstance(content, int | float) and 0 <= content <= _HIGHEST
+        ):
+            message = f"{key} = {one_line(content, 40)} is not allowed: 0 to {_HIGHEST}"
             raise ValueError(message)
         kept.append((key, content), end=True)
     return kept

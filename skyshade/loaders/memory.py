@@ -21,6 +21,17 @@ def fresh_version() -> str:
     return f"{_session}{next(_count):x}"
 
 
+class PlaneOf:
+    """One plane of an array of three dimensions or more; nothing is cut out before it is read."""
+
+    def __init__(self, array: Any, index: tuple[int, ...]) -> None:
+        self._array, self._index = array, index
+        self.shape, self.dtype = array.shape[-2:], array.dtype
+
+    def __getitem__(self, key: tuple[slice, ...]) -> Any:
+        return self._array[(*self._index, *key)]
+
+
 class ArrayReader:
     """A `PixelReader` of anything that takes slices: numpy, dask, zarr, ``DataArray.variable``.
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from astropy.io.fits import Header
 
 from skyshade.errors import DataError, UnsupportedError, one_line
 from skyshade.loaders.arrow import ArrowColumns
-from skyshade.loaders.fits_headers import quiet
-from skyshade.loaders.fits_images import KEPT, Transposed
-from skyshade.loaders.fits_planes import MAX_PLANES
+from skyshade.loaders.fits_headers import quiet, text
+from skyshade.loaders.fits_healpix import USUAL_FRAME
+from skyshade.loaders.fits_images import KEPT, Transposed, kept_cards
+from skyshade.loaders.fits_planes import Axis, plane_axes, planes
 from skyshade.loaders.fits_wcs import celestial, celestial_of
-from skyshade.loaders.memory import ArrayReader, fresh_version
+from skyshade.loaders.fits_weights import add_weights
+from skyshade.loaders.healpix import (
+    PIXEL_DIMS,
+    healpix,
+    is_sphere,
+    sphere_of_dataarray,
+    sphere_of_table,
+)
+from skyshade.loaders.memory import ArrayReader, PlaneOf, fresh_version
 from skyshade.loaders.object_tables import astropy_columns, dask_columns, mapping_columns
 from skyshade.loaders.source import Loaded, Options
 from skyshade.loaders.tables import Columns, SkyTable
-from skyshade.types import PixelReader, SkyImage
+from skyshade.loaders.units import parse_unit
+from skyshade.types import PixelReader, SkyImage, SphereImage
 
 _Opener = Callable[[Any, Options], Loaded]
 
@@ -38,7 +50,7 @@ def load_object(item: Any, options: Options) -> Loaded:
 
 _KNOWN = (
     "known: a path, (array, WCS), HDU, HDUList, NDData, xarray DataArray or Dataset, "
-    "astropy Table, pandas, dask or arrow table, dict of arrays"
+    "astropy Table, pandas, dask or arrow table, dict of arrays, array of HEALPix pixels"
 )
 
 
@@ -47,6 +59,8 @@ def _opener(item: Any) -> _Opener | None:
         found = _BY_CLASS.get((kind.__module__.split(".")[0], kind.__name__))
         if found is not None:
             return found
+    if _is_spheres(item):
+        return _open_spheres
     if isinstance(item, tuple | list) and len(item) == 2:
         return _open_pair if hasattr(item[0], "shape") else None
     if isinstance(item, np.ndarray) and item.dtype.names:
@@ -71,32 +85,29 @@ def _planes(
     common: dict[str, Any],
     names: tuple[str, list[str]] | None = None,
 ) -> list[SkyImage]:
-    """Return one SkyImage a plane of an array of two or three dimensions."""
+    """Return one SkyImage a plane of an array of two or more dimensions."""
     shape = tuple(int(n) for n in array.shape)
-    if len(shape) not in (2, 3) or 0 in shape:
+    if len(shape) < 2 or 0 in shape:
         raise UnsupportedError(name, f"array of shape {shape}; allowed: (y, x) or (plane, y, x)")
-    if len(shape) == 3 and shape[0] > MAX_PLANES:
-        raise UnsupportedError(name, f"{shape[0]} planes; at most {MAX_PLANES} are shown")
     if np.dtype(array.dtype).kind not in "fiub":
         raise UnsupportedError(name, f"array of {array.dtype}: only real numbers are shown")
     wcs, swapped = _place(place, shape[-2:], name)
-    axis, labels = names or _plane_names(array, shape)
+    axis, labels = names or _plane_names(array, shape, place)
     common = {"integer": np.dtype(array.dtype).kind in "iub", **common}
     images = []
-    for k, label in enumerate(labels):
-        reader: PixelReader = ArrayReader(array[k] if len(shape) == 3 else array)
+    for index, label in zip(np.ndindex(*shape[:-2]), labels, strict=True):
+        reader: PixelReader = ArrayReader(PlaneOf(array, index) if index else array)
         reader = Transposed(reader) if swapped else reader
         image = SkyImage(reader, wcs, name, plane=label, plane_axis=axis, **common)
         images.append(image)
     return images
 
 
-def _plane_names(array: Any, shape: tuple[int, ...]) -> tuple[str, list[str]]:
-    if len(shape) == 2 or shape[0] == 1:
-        return "", [""]
-    if shape[0] == 3 and np.dtype(array.dtype).kind == "f":
-        return "stokes", ["I", "Q", "U"]
-    return "plane", [str(k + 1) for k in range(shape[0])]
+def _plane_names(array: Any, shape: tuple[int, ...], place: Any) -> tuple[str, list[str]]:
+    """Return the name of what planes differ in and their names, from a header if there is one."""
+    header = place if type(place).__name__ == "Header" else Header()
+    floating = np.dtype(array.dtype).kind == "f"
+    return planes(plane_axes(header, shape[::-1], floating))
 
 
 def _place(place: Any, shape: tuple[int, ...], name: str) -> tuple[Any, bool]:
@@ -112,16 +123,17 @@ def _open_hdu(item: Any, options: Options) -> Loaded:
         data = item.data
     if data is None:
         raise UnsupportedError(name, "the HDU holds no data")
+    if data.dtype.names and text(item.header, "PIXTYPE").upper() == "HEALPIX":
+        return Loaded(spheres=[sphere_of_table(data, item.header, name, options.frame)])
     if data.dtype.names:
         return _table(astropy_columns(_hdu_table(item)), name, options)
     header = item.header
-    array = data.reshape(_squeezed(data.shape))
     common = {
-        "units": one_line(header.get("BUNIT", "")),
-        "title": one_line(header.get("OBJECT", "")),
-        "attrs": {k: header[k] for k in KEPT if k in header},
+        "units": parse_unit(text(header, "BUNIT"))[0],
+        "title": text(header, "OBJECT"),
+        "attrs": kept_cards(header),
     }
-    return Loaded(images=[_planes(array, header, name, common)])
+    return Loaded(images=[_planes(data, header, name, common)])
 
 
 def _hdu_table(item: Any) -> Any:
@@ -129,11 +141,6 @@ def _hdu_table(item: Any) -> Any:
 
     with quiet():
         return Table.read(item)
-
-
-def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    extra = tuple(n for n in shape[:-2] if n != 1)
-    return (*extra, *shape[-2:])
 
 
 def _open_hdus(item: Any, options: Options) -> Loaded:
@@ -149,11 +156,17 @@ def _open_hdus(item: Any, options: Options) -> Loaded:
         except DataError as error:
             loaded.rejected.append(error)
         else:
-            loaded.images += part.images
+            found = {"HDU": index} | ({"EXTNAME": hdu.name} if hdu.name else {})
+            loaded.images += [
+                [replace(image, attrs=found | dict(image.attrs)) for image in planes_]
+                for planes_ in part.images
+            ]
+            loaded.spheres += part.spheres
             loaded.tables += part.tables
     if loaded.empty:
         reasons = [str(e) for e in loaded.rejected] + loaded.notes
         raise UnsupportedError(options.name or "HDUList", "; ".join(reasons[:3]) or "no data")
+    loaded.images = add_weights(loaded.images)
     return loaded
 
 
@@ -172,6 +185,8 @@ def _open_nddata(item: Any, options: Options) -> Loaded:
 def _open_data_array(item: Any, options: Options) -> Loaded:
     name = options.name or one_line(item.name or "array")
     place = item.attrs.get("wcs")
+    if place is None and item.dims[-1:] and str(item.dims[-1]) in PIXEL_DIMS and is_sphere(item):
+        return Loaded(spheres=[sphere_of_dataarray(item, name, options.frame)])
     if place is None:
         raise UnsupportedError(name, 'no WCS: put one into attrs["wcs"]')
     last = [d for d in ("y", "x") if d in item.dims]
@@ -180,14 +195,21 @@ def _open_data_array(item: Any, options: Options) -> Loaded:
     common = {
         "units": one_line(item.attrs.get("units") or item.attrs.get("unit") or ""),
         "title": one_line(item.attrs.get("title") or item.attrs.get("OBJECT") or ""),
-        "attrs": {k: v for k, v in item.attrs.items() if k in KEPT},
+        "attrs": {k: v for k, v in item.attrs.items() if k in KEPT or k == "unit"},
         "integer": bool(item.attrs.get("integer", np.dtype(item.dtype).kind in "iub")),
     }
-    names = None
-    if array.ndim == 3 and array.dims[0] in array.coords:
-        axis = str(array.dims[0])
-        names = axis, [one_line(v) for v in array.coords[axis].values.tolist()]
-    return Loaded(images=[_planes(array, place, name, common, names)])
+    return Loaded(images=[_planes(array, place, name, common, _coordinate_names(array))])
+
+
+def _coordinate_names(array: Any) -> tuple[str, list[str]] | None:
+    """Return the names of planes from the coordinates of a DataArray; None where there are none."""
+    axes = []
+    for dim, count in zip(array.dims[-3::-1], array.shape[-3::-1], strict=True):
+        known = array.coords[dim].values.tolist() if dim in array.coords else range(1, count + 1)
+        axes.append(Axis(str(dim), [one_line(v) for v in known]))
+    named = any(dim in array.coords for dim in array.dims[:-2])
+    distinct = all(len(set(axis.planes)) == len(axis.planes) for axis in axes)
+    return planes(axes) if named and distinct else None
 
 
 def _open_dataset(item: Any, options: Options) -> Loaded:
@@ -231,6 +253,23 @@ def _open_dask(item: Any, options: Options) -> Loaded:
     return _table(dask_columns(item), "table", options)
 
 
+def _is_spheres(item: Any) -> bool:
+    """Tell HEALPix maps: what `healpix` returns, arrays of 12 nside**2 pixels, lists of these."""
+    if isinstance(item, tuple | list) and item and all(isinstance(i, SphereImage) for i in item):
+        return True
+    plain = isinstance(item, np.ndarray) and not item.dtype.names
+    return (plain or isinstance(item, tuple | list)) and is_sphere(item)
+
+
+def _open_spheres(item: Any, options: Options) -> Loaded:
+    if isinstance(item, SphereImage):
+        return Loaded(spheres=[[item]])
+    if isinstance(item[0], SphereImage):
+        return Loaded(spheres=[list(item)])
+    frame, name = options.frame or USUAL_FRAME, options.name or "healpix"
+    return Loaded(spheres=[healpix(item, frame=frame, name=name)])
+
+
 def _open_sky_image(item: Any, options: Options) -> Loaded:  # noqa: ARG001 (an _Opener)
     return Loaded(images=[[item]])
 
@@ -252,5 +291,6 @@ _BY_CLASS: dict[tuple[str, str], _Opener] = {
     ("pyarrow", "RecordBatch"): _open_arrow,
     ("dask", "DataFrame"): _open_dask,
     ("skyshade", "SkyImage"): _open_sky_image,
+    ("skyshade", "SphereImage"): _open_spheres,
     ("skyshade", "SkyTable"): _open_sky_table,
 }

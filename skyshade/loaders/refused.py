@@ -13,10 +13,6 @@ _MAGIC = (
     (b"PK\x03\x04", "a ZIP archive; unpack it first"),
     (b"\x89HDF\r\n\x1a\n", f"HDF5 {_CONVERT} FITS, Parquet or CSV"),
     (b"#ASDF", f"ASDF {_CONVERT} FITS"),
-    (b"\xff\xd8\xff", f"JPEG {_CONVERT} FITS"),
-    (b"\x89PNG", f"PNG {_CONVERT} FITS"),
-    (b"II*\0", f"TIFF {_CONVERT} FITS"),
-    (b"MM\0*", f"TIFF {_CONVERT} FITS"),
 )
 _VOTABLE = f"VOTable {_CONVERT} Parquet, FITS or CSV"
 

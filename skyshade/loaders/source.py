@@ -10,24 +10,41 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from skyshade.errors import DataError, SkyshadeError
+from skyshade.loaders.private import MAX_DECODED, check_room
 from skyshade.loaders.unpack import is_packed, unpack
 from skyshade.storage import ByteFile
 from skyshade.types import PointTable, SkyImage, SphereImage
 
 HEAD = 4096
 REMOTE_LIMIT = 4 << 30  # bytes of a remote file: fetched whole by this version
+MAX_LAYERS = 64  # planes of one map that become layers of their own; of more, one layer shows all
+ALL_SKY = ("icrs", "galactic", "ecliptic")
 _URI = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+://")  # two letters at least: not a Windows drive
 _PACKED = {".gz", ".bz2", ".fz", ".z", ".xz", ".zst"}
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may say about an item; the empty text means "not said"."""
+    """What a user may say about an item; the empty text means "not said".
+
+    Parameters
+    ----------
+    ra, dec, frame : str
+        Coordinate columns of a catalogue.
+    name : str
+        Instead of the file's stem.
+    all_sky : str
+        Frame of a picture without WCS that shows the whole sky: one of `ALL_SKY`.
+    max_decoded : int
+        Bytes that the item may decode to.
+    """
 
     ra: str = ""
     dec: str = ""
     frame: str = ""
     name: str = ""
+    all_sky: str = ""
+    max_decoded: int = MAX_DECODED
 
 
 @dataclass(frozen=True)
@@ -86,8 +103,14 @@ class Loaded:
         return not (self.images or self.spheres or self.pictures or self.tables)
 
 
-def open_source(item: str | Path, name: str = "") -> Source:
-    """Open a path or URI; gzip and bzip2 are unpacked into an anonymous temporary file."""
+def open_source(item: str | Path, name: str = "", max_decoded: int = MAX_DECODED) -> Source:
+    """Open a path or URI; gzip and bzip2 are unpacked into an anonymous temporary file.
+
+    Raises
+    ------
+    DataError
+        No such file; an empty, damaged or cut one; more than `max_decoded` bytes when unpacked.
+    """
     uri = str(item)
     path = local_path(uri)
     file = _fetch(uri) if path is None else ByteFile.open(path)
@@ -95,7 +118,7 @@ def open_source(item: str | Path, name: str = "") -> Source:
         raise DataError(file.name, "empty file (0 bytes)")
     head = file.read(0, HEAD)
     if is_packed(head):
-        file = unpack(file)
+        file = unpack(file, max_decoded)
         head = file.read(0, HEAD)
     return Source(file, uri, file.name, name or stem(file.name), head)
 
@@ -134,6 +157,7 @@ def _copy(remote: BinaryIO, name: str, uri: str) -> ByteFile:
     size = getattr(remote, "size", None)
     if isinstance(size, int) and size > REMOTE_LIMIT:
         raise DataError(name, f"{size} bytes; remote files of at most {REMOTE_LIMIT} are fetched")
+    check_room(name, size if isinstance(size, int) else 0)
     digest = blake2b(uri.encode(), digest_size=6)
     file, handle = ByteFile.private(name, "")
     with handle:

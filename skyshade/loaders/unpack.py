@@ -1,4 +1,4 @@
-"""Unpack gzip and bzip2 once, streaming, with limits, into an anonymous temporary file."""
+"""Unpack gzip and bzip2 once, streaming, with a cap, into an anonymous temporary file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any, BinaryIO, cast
 from isal import igzip, igzip_lib
 
 from skyshade.errors import DataError
+from skyshade.loaders.private import MAX_DECODED, check_room, in_words
 from skyshade.storage import ByteFile, RawFile
 
-LIMIT = 4 << 30  # decoded bytes
-FREE_SIZE = 256 << 20  # decoded bytes up to which any ratio is taken
-RATIO_LIMIT = 200  # decoded / packed bytes, beyond FREE_SIZE
 _CHUNK = 1 << 20
+_STRIDE = 64 << 20  # bytes written between two looks at the free space of the disk
 _ZEROS = bytes(_CHUNK)
 _DAMAGE: tuple[type[Exception], ...] = (OSError, ValueError, cast("Any", igzip_lib).IsalError)
 _GZIP, _BZIP2 = b"\x1f\x8b\x08", b"BZh"
@@ -26,23 +25,30 @@ def is_packed(head: bytes) -> bool:
     return head.startswith((_GZIP, _BZIP2))
 
 
-def unpack(file: ByteFile) -> ByteFile:
+def unpack(file: ByteFile, limit: int = MAX_DECODED) -> ByteFile:
     """Return the decoded copy of a gzip or bzip2 file; checksums are verified.
+
+    There is a cap on the size only, none on the ratio: real masks shrink by a factor of 840. Long
+    runs of zeros become holes, which take no disk.
 
     Raises
     ------
     DataError
-        Damaged or cut short; more than `LIMIT` bytes; more than `FREE_SIZE` bytes at a ratio above
-        `RATIO_LIMIT` (a decompression bomb).
+        Damaged or cut short; more than `limit` bytes; no room on the disk.
     """
-    packed = file.size
     copy, handle = ByteFile.private(file.name, file.version())
     with handle:
-        size = 0
+        size, checked = 0, 0
         for chunk in _decoded(file):
             size += len(chunk)
-            _check(file.name, size, packed)
-            _write(handle, chunk)
+            if size > limit:
+                cause = f"decodes to more than {in_words(limit)} (max_decoded)"
+                raise DataError(file.name, cause)
+            if _write(handle, chunk):
+                checked -= len(chunk)
+            if checked < 0:
+                check_room(file.name, _STRIDE)
+                checked = _STRIDE
         handle.truncate(size)
     if not size:
         raise DataError(file.name, "holds 0 bytes when decompressed")
@@ -62,16 +68,10 @@ def _decoded(file: ByteFile) -> Iterator[bytes]:
         raise DataError(file.name, f"damaged compressed stream: {error}") from error
 
 
-def _check(name: str, size: int, packed: int) -> None:
-    if size > LIMIT:
-        raise DataError(name, f"decompresses to more than {LIMIT >> 30} GiB")
-    if size > FREE_SIZE and size > RATIO_LIMIT * packed:
-        cause = f"decompresses to more than {FREE_SIZE >> 20} MiB at a ratio above {RATIO_LIMIT}"
-        raise DataError(name, cause)
-
-
-def _write(handle: BinaryIO, chunk: bytes) -> None:
+def _write(handle: BinaryIO, chunk: bytes) -> bool:
+    """Write a chunk, or leave a hole for zeros; tell whether it took room."""
     if chunk == _ZEROS[: len(chunk)]:
-        handle.seek(len(chunk), 1)  # a hole costs neither disk nor page cache
-    else:
-        handle.write(chunk)
+        handle.seek(len(chunk), 1)
+        return False
+    handle.write(chunk)
+    return True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skyshade.geometry.frames import frame_of
-from skyshade.types import AnyArray, PixelReader, SkyImage
+from skyshade.types import AnyArray, PixelReader, SkyImage, SphereImage
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,7 +66,8 @@ def to_dataarray(images: Sequence[SkyImage]) -> xr.DataArray:
 
     pixels = LazyPixels([i.reader for i in images])
     chunks = (1,) * (pixels.ndim - 2) + (CHUNK, CHUNK)
-    token = "-".join(("skyshade", *(i.reader.version() for i in images)))
+    versions = "|".join(i.reader.version() for i in images)
+    token = f"skyshade-{blake2b(versions.encode(), digest_size=8).hexdigest()}"
     meta = np.empty((0,) * pixels.ndim, pixels.dtype)
     array = da.from_array(pixels, chunks=chunks, name=token, meta=meta, asarray=True)
     dims, coords = axes(images)
@@ -104,7 +106,7 @@ def attributes(images: Sequence[SkyImage]) -> dict[str, Any]:
     return found
 
 
-def label(image: SkyImage) -> str:
+def label(image: SkyImage | SphereImage) -> str:
     """Return the name of a map within its file: stem, and HDU where there are several."""
     return f"{image.name}-{image.hdu}" if image.hdu else image.name
 

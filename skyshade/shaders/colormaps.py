@@ -19,6 +19,7 @@ from skyshade.shaders.colours import RGBA, rgba_of
 
 STORED = (
     "viridis", "plasma", "inferno", "magma", "cividis", "turbo", "gray", "coolwarm", "RdBu", "fire",
+    "twilight",
 )  # fmt: skip
 BUILTIN = (*STORED, "planck")
 

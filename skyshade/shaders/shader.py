@@ -16,6 +16,7 @@ from skyshade.shaders.categories import key_colours, lay, mix
 from skyshade.shaders.colormaps import colormap
 from skyshade.shaders.colours import CLEAR, RGBA, hexes_of, over, parse_colour, resample, rgba_of
 from skyshade.shaders.norms import Cumulative, Norm, cumulative_from, cumulative_of, valid_values
+from skyshade.shaders.rgb import RgbShader, rgb_shader_for
 from skyshade.types import STRETCHES, Aggregate, AnyArray, FloatArray, Image, Statistics, Style
 
 if TYPE_CHECKING:
@@ -189,11 +190,14 @@ class Shader:
         return self._fixed.value(at), self.palette[index]
 
 
-def shader_for(style: Style, statistics: Statistics) -> Shader:
+def shader_for(style: Style, statistics: Statistics) -> Shader | RgbShader:
     """Return the shader of a style on a layer, every value resolved.
+
+    A layer whose statistics have `bands` is one of colours: see `skyshade.shaders.rgb`.
 
     An end of the range that the style leaves open is the layer's 0.5 or 99.5 percentile; its
     minimum or maximum where that leaves no width; one unit about the value of a constant layer.
+    Where the statistics say that zero is the middle, both ends are equally far from it.
 
     Parameters
     ----------
@@ -206,6 +210,8 @@ def shader_for(style: Style, statistics: Statistics) -> Shader:
     InputError
         When the style is not allowed, e.g. ``vmin >= vmax``.
     """
+    if statistics.bands:
+        return rgb_shader_for(style, statistics)
     _check_range(style.vmin, style.vmax)
     low, high = _layer_range(style, statistics)
     made = Shader(
@@ -223,6 +229,8 @@ def _layer_range(style: Style, statistics: Statistics) -> tuple[float, float]:
     if least is None or most is None:
         least, most = 0.0, 1.0
     for low, high in ((found.get(_LOW, least), found.get(_HIGH, most)), (least, most)):
+        if statistics.symmetric and style.vmin is None and style.vmax is None:
+            low, high = -max(-low, high), max(-low, high)
         low = low if style.vmin is None else style.vmin
         high = high if style.vmax is None else style.vmax
         if low < high:

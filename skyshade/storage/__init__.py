@@ -1,5 +1,6 @@
 """Where bytes lie: bounded reads of files that others may change."""
 
 from skyshade.storage.files import ByteFile, RawFile, Stamp
+from skyshade.storage.scratch import Scratch
 
-__all__ = ["ByteFile", "RawFile", "Stamp"]
+__all__ = ["ByteFile", "RawFile", "Scratch", "Stamp"]

@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import tempfile
+import time
 import weakref
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -30,6 +31,8 @@ def _pread_into(fd: int, buffers: Sequence[memoryview], offset: int) -> int:
 
 
 _preadv = getattr(os, "preadv", _pread_into)
+_TICK = 10_000_000  # ns between two times that a file system can tell apart, at most
+_WAITS = 8
 
 
 class Stamp(NamedTuple):
@@ -87,7 +90,20 @@ class ByteFile:
         return cls(os.dup(handle.fileno()), name, version), handle
 
     def stamp(self) -> Stamp:
-        """Return size, modification time and inode as they are now."""
+        """Return size, modification time and inode as they are now, for a later `check`.
+
+        File systems count time in ticks: a write within the tick of the last one could not be
+        told from it. So this waits until that tick is over, some hundredths of a second at most.
+        """
+        now = self._now()
+        for _ in range(_WAITS):
+            if self._version or not 0 <= time.time_ns() - now.mtime_ns < _TICK:
+                break
+            time.sleep(_TICK / 2e9)
+            now = self._now()
+        return now
+
+    def _now(self) -> Stamp:
         now = os.fstat(self.fd)
         return Stamp(now.st_size, now.st_mtime_ns, now.st_ino)
 
@@ -98,7 +114,7 @@ class ByteFile:
 
     def version(self) -> str:
         """Return a short text that changes when the file changes."""
-        return self._version or self.stamp().version
+        return self._version or self._now().version
 
     def fix_version(self, version: str) -> None:
         """Give a private copy the version of what it was copied from."""
@@ -106,7 +122,7 @@ class ByteFile:
 
     def check(self, before: Stamp) -> None:
         """Raise ChangedError when the file is not as it was."""
-        if self.stamp() != before:
+        if self._now() != before:
             raise ChangedError(self.name, "changed while it was being read")
 
     def read_into(self, buffer: WriteableBuffer, offset: int) -> int:

@@ -19,9 +19,11 @@ from skyshade.types.protocols import (
     PointTable,
     Shader,
     SphereReader,
+    StoredPixels,
     TileStore,
 )
 from skyshade.types.values import (
+    COLOUR_STRETCHES,
     PERCENTILES,
     STRETCHES,
     Aggregate,
@@ -35,6 +37,7 @@ from skyshade.types.values import (
 
 __all__ = [
     "ALL_SKY",
+    "COLOUR_STRETCHES",
     "PERCENTILES",
     "STRETCHES",
     "Aggregate",
@@ -57,6 +60,7 @@ __all__ = [
     "SphereImage",
     "SphereReader",
     "Statistics",
+    "StoredPixels",
     "Style",
     "Tile",
     "TileStore",

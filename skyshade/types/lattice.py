@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 AnyArray = NDArray[Any]
+Places = AnyArray | float
 
 
 class Tile(NamedTuple):
@@ -57,12 +58,22 @@ class Plane(Protocol):
         """Period of x in plane units, or None."""
         ...
 
+    @property
+    def separable(self) -> bool:
+        """Whether x follows RA only and y Dec only."""
+        ...
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of sky in one plane unit, where the plane has its true scale."""
+        ...
+
     def to_sky(self, x: AnyArray, y: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Return ICRS (ra 0..360, dec) in degrees, NaN outside."""
         ...
 
     def from_sky(self, ra: AnyArray, dec: AnyArray) -> tuple[FloatArray, FloatArray]:
-        """Return plane coordinates of ICRS positions in degrees."""
+        """Return plane coordinates of ICRS positions in degrees, NaN where it shows none."""
         ...
 
 
@@ -79,12 +90,48 @@ class Grid(Protocol):
         """Whether the grid lies on the sky or on free x/y data."""
         ...
 
+    @property
+    def periodic(self) -> bool:
+        """Whether columns go round the sky; if not, columns beyond the lattice hold no data."""
+        ...
+
+    @property
+    def separable(self) -> bool:
+        """Whether columns follow RA only and rows Dec only: `sky_axes` may be asked."""
+        ...
+
+    @property
+    def max_zoom(self) -> int:
+        """Last level of tiles; the lattice of 512 px tiles is one level deeper."""
+        ...
+
     def lattice_shape(self, z: int) -> tuple[int, int]:
         """Rows and columns of the pixel lattice of level `z`."""
         ...
 
+    def pixel_degrees(self, z: int) -> float:
+        """Side of a lattice pixel of level `z` in degrees, where the grid has its true scale."""
+        ...
+
+    def pixel_areas(self, z: int, cols: Places, rows: Places) -> FloatArray:
+        """Solid angles of lattice pixels in square degrees; broadcasts to their shape."""
+        ...
+
+    def lattice(self, ra: AnyArray, dec: AnyArray, z: int) -> tuple[IntArray, IntArray]:
+        """Return lattice (columns, rows) that own ICRS positions; beyond the lattice if none."""
+        ...
+
+    def sky(
+        self, z: int, cols: Places, rows: Places, *, beyond: bool = False
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return (ra, dec) of lattice positions (fractional, broadcast), NaN where nothing is.
+
+        With `beyond` positions beyond the lattice go on smoothly instead, over a pole too.
+        """
+        ...
+
     def sky_axes(self, z: int, cols: AnyArray, rows: AnyArray) -> tuple[FloatArray, FloatArray]:
-        """Return ra of lattice columns and dec of lattice rows (fractional allowed)."""
+        """Return ra of lattice columns and dec of lattice rows (fractional), if separable."""
         ...
 
 
@@ -92,7 +139,8 @@ class Grid(Protocol):
 class Window:
     """A rectangle of the global pixel lattice of level `z` of a grid.
 
-    Columns are periodic on sky grids; rows beyond the lattice hold no data. Row 0 is on top.
+    Columns are periodic where the grid is; what lies beyond the lattice holds no data. Row 0 is on
+    top.
 
     Parameters
     ----------

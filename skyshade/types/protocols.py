@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skyshade.types.lattice import AnyArray, FloatArray, Window
+from skyshade.types.lattice import AnyArray, FloatArray, IntArray, Window
 from skyshade.types.values import Aggregate, Image, LayerInfo, Statistics
 
 if TYPE_CHECKING:
@@ -93,6 +94,32 @@ class PixelReader(Protocol):
         ...
 
 
+class StoredPixels(PixelReader, Protocol):
+    """A `PixelReader` of numbers that lie in a file one after the other.
+
+    Who reads many pixels asks for them as they are stored, into memory of their own.
+    """
+
+    @property
+    def stored(self) -> np.dtype[Any] | None:
+        """Big-endian type in the file when its numbers are the values; None if they are scaled."""
+        ...
+
+    @property
+    def blank(self) -> int | None:
+        """Stored integer that means "no value"."""
+        ...
+
+    def stored_box(
+        self, y0: int, y1: int, x0: int, x1: int, buffer: NDArray[np.uint8]
+    ) -> AnyArray | None:
+        """Return a box within the image as native unsigned integers of the stored bytes.
+
+        It lies in `buffer`. None when the file does not hold all of it.
+        """
+        ...
+
+
 class SphereReader(Protocol):
     """Bounded access to the pixels of one HEALPix map, in the order of its file."""
 
@@ -104,6 +131,11 @@ class SphereReader(Protocol):
     @property
     def nested(self) -> bool:
         """Whether pixels are numbered NESTED; else RING."""
+        ...
+
+    @property
+    def listed(self) -> AnyArray | None:
+        """Numbers of the pixels that a partial map lists, sorted; None for a map of all pixels."""
         ...
 
     @property
@@ -119,6 +151,13 @@ class SphereReader(Protocol):
         """Return pixels ``start`` to ``stop``, shape (stop - start,); missing ones are NaN.
 
         UNSEEN and pixels that a partial map does not list are missing.
+        """
+        ...
+
+    def read_runs(self, runs: IntArray) -> AnyArray:
+        """Return the pixels of many runs at once, one run after the other.
+
+        `runs` has shape (n, 2): first pixel, and the one after the last.
         """
         ...
 

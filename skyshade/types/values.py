@@ -80,6 +80,7 @@ class Image:
 
 
 STRETCHES = ("linear", "log", "asinh", "sqrt", "abs", "eq_hist")
+COLOUR_STRETCHES = ("lupton", "linear")  # of layers that have a red, a green and a blue band
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,13 @@ class Style:
     vmin, vmax : float, optional
         Range in the layer's units; None takes the layer's own percentiles.
     stretch : str
-        One of `STRETCHES`.
+        One of `STRETCHES`; of colour layers one of `COLOUR_STRETCHES`.
     reverse : bool
         Turn the colour map round.
     nan, bg : str, optional
         Colour of missing values and of the background, ``#rrggbb`` or ``#rrggbbaa``.
+    q : float, optional
+        Softening of ``lupton``; other stretches have none.
     """
 
     cmap: str = "viridis"
@@ -106,6 +109,7 @@ class Style:
     reverse: bool = False
     nan: str | None = None
     bg: str | None = None
+    q: float | None = None
 
 
 PERCENTILES = ("0.1", "0.5", "1", "5", "25", "50", "75", "95", "99", "99.5", "99.9")
@@ -128,6 +132,11 @@ class Statistics:
         One more than `counts`.
     exact : bool
         False when taken from a sample of the data.
+    symmetric : bool
+        Whether zero is the middle of the automatic range (polarisation, differences).
+    bands : tuple of (float, float)
+        Colour layers: the values of each band that are black and white unless a style says
+        otherwise. Empty for all others.
     """
 
     n_valid: int
@@ -139,6 +148,8 @@ class Statistics:
     counts: tuple[int, ...] = ()
     edges: tuple[float, ...] = ()
     exact: bool = True
+    symmetric: bool = False
+    bands: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

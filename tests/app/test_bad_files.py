@@ -157,18 +157,17 @@ def test_damaged_compressed_tiles_are_missing(connect: Any, rice: Callable[..., 
     assert 0 < strict(api.get("/api/layers/rice/histogram").text)["n_valid"] < 256 * 256
 
 
-@pytest.mark.parametrize("fmt", ["png", "f4"])
-def test_a_layer_without_one_sound_tile_is_degraded(
-    connect: Any, rice: Callable[..., Path], fmt: str
+def test_an_image_without_one_sound_tile_is_rejected(
+    connect: Any, rice: Callable[..., Path]
 ) -> None:
     api = connect(open_atlas([rice(all_tiles=True)]))
-    for path in (f"/tiles/rice/sky/0/1/0.{fmt}", "/api/layers/rice", "/api/layers/rice/histogram"):
-        reply = api.get(path)
-        assert reply.status_code == 422
-        assert strict(reply.text)["detail"].startswith("rice.fits.fz, HDU 1")
     (line,) = strict(api.get("/api/layers").text)
-    assert line["state"] == "degraded"
+    assert line["state"] == "rejected"
     assert line["reason"].startswith("rice.fits.fz, HDU 1")
+    for path in ("/tiles/{}/sky/0/1/0.f4", "/api/layers/{}/histogram"):
+        reply = api.get(path.format(line["id"]))
+        assert reply.status_code == 404
+        assert "rice.fits.fz, HDU 1" in strict(reply.text)["detail"]
 
 
 @contextmanager

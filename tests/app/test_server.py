@@ -288,3 +288,30 @@ def test_websocket_speaks_bokeh(server):
         return str(text)
 
     assert json.loads(asyncio.run(first_message()))["msgtype"] == "ACK"
+
+
+def test_two_hundred_cold_requests_are_one_computation(atlas, layer):
+    """Every connection asks before the first answer is there."""
+    import asyncio
+
+    layer.gate = threading.Event()
+    count, url = 200, "/tiles/fake/sky/3/4/2.png"
+
+    async def ask(server):
+        limits = httpx.Limits(max_connections=count)
+        async with httpx.AsyncClient(base_url=server.base_url, limits=limits, timeout=60) as client:
+            asked = [asyncio.create_task(client.get(url)) for _ in range(count)]
+            while len(layer.computed) < 1:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.5)
+            layer.gate.set()
+            return await asyncio.gather(*asked)
+
+    with Server(atlas, Settings(port=0), background=False).start_in_thread() as server:
+        replies = asyncio.run(ask(server))
+        assert {(r.status_code, r.content) for r in replies} == {(200, replies[0].content)}
+        assert len(layer.computed) == 1
+        etag = {"If-None-Match": replies[0].headers["etag"]}
+        again = httpx.get(server.base_url + url, headers=etag)
+        assert (again.status_code, again.content) == (304, b"")
+        assert len(layer.computed) == 1

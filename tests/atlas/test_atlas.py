@@ -10,7 +10,7 @@ import pytest
 
 from skyshade.atlas.atlas import Atlas, Entry
 from skyshade.atlas.events import LOST, Events
-from skyshade.errors import InputError, UnknownNameError, UnsupportedError
+from skyshade.errors import DataError, InputError, UnknownNameError, UnsupportedError
 from skyshade.overlays import SourceList, box_of
 
 
@@ -28,10 +28,10 @@ class Slow(Plain):
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
 
-    def start_overview(self, executor, on_ready):
+    def start_overview(self, submit, on_ready):
         if self.error:
             raise self.error
-        executor.submit(on_ready)
+        submit(on_ready)
 
 
 @pytest.fixture
@@ -168,3 +168,97 @@ def test_waiting_ends_with_news_or_with_time():
     assert listener.wait(0.01) == []
     threading.Timer(0.05, events.publish, [{"type": "n"}]).start()
     assert listener.wait(5) == [{"type": "n"}]
+
+
+class Failing(Plain):
+    """A layer whose overview goes wrong while it is built."""
+
+    overview_error = None
+
+    def start_overview(self, submit, on_ready):
+        submit(self.build, DataError("m.fits", "cannot be read"))
+
+    def build(self, error):
+        self.overview_error = error
+
+
+def test_a_failed_overview_degrades_its_layer(atlas):
+    atlas.add(Entry("failing", Failing()))
+    with ThreadPoolExecutor(1) as pool, atlas.events.subscribe() as news:
+        atlas.start_background(pool)
+        seen = []
+        while not seen:
+            seen += news.wait(20)
+    assert [e["id"] for e in seen] == ["failing"]
+    assert atlas.entry("failing").state == "degraded"
+    assert atlas.entry("failing").reason == "no overview could be built: m.fits: cannot be read"
+
+
+def test_layers_that_come_later_get_their_overview(atlas, monkeypatch):
+    monkeypatch.setattr("skyshade.atlas.atlas.HEAD_START", 0.0)
+    with ThreadPoolExecutor(1) as pool, atlas.events.subscribe() as news:
+        atlas.add(Entry("early", Slow()))
+        atlas.start_background(pool)
+        assert news.wait(20)[0]["id"] == "early"
+        atlas.add(Entry("late", Slow()))
+        assert news.wait(20)[0]["id"] == "late"
+        atlas.replace(["late"], [Entry("late", Slow())])
+        assert news.wait(20)[0]["id"] == "late"
+        atlas.stop_background()
+        atlas.add(Entry("too late", Slow()))
+        assert news.wait(0.1) == []
+
+
+def test_of_many_layers_only_large_ones_get_an_overview_at_once(atlas, monkeypatch):
+    monkeypatch.setattr("skyshade.atlas.atlas.HEAD_START", 0.0)
+    monkeypatch.setattr("skyshade.atlas.atlas.MANY", 2)
+    small, large = Slow(), Slow()
+    small.ready, large.ready = True, False
+    atlas.add(Entry("small", small))
+    atlas.add(Entry("large", large))
+    with ThreadPoolExecutor(1) as pool, atlas.events.subscribe() as news:
+        atlas.start_background(pool)
+        assert [e["id"] for e in news.wait(20)] == ["large"]
+        assert news.wait(0.1) == []
+
+
+def test_jobs_start_and_stop_with_the_background(atlas):
+    done = []
+
+    class Job:
+        def start(self):
+            done.append("start")
+
+        def stop(self):
+            done.append("stop")
+
+    atlas.keep(Job())
+    with ThreadPoolExecutor(1) as pool:
+        atlas.start_background(pool)
+        assert done == ["start"]
+        atlas.stop_background()
+    assert done == ["start", "stop"]
+
+
+def test_replacing_keeps_the_order():
+    atlas = Atlas()
+    for name in "abcd":
+        atlas.add(Entry(name, Plain()))
+    stars = SourceList("b", "S", np.zeros(1), np.zeros(1), ["x"])
+    atlas.add_sources(stars)
+    atlas.replace(["b", "c"], [Entry(name, Plain()) for name in "cxb"])
+    assert [e.id for e in atlas.entries()] == ["a", "c", "x", "b", "d"]
+    assert atlas.source_lists() == []
+    with pytest.raises(InputError, match="d are not free"):
+        atlas.replace(["b"], [Entry("d", Plain())])
+    atlas.replace(["x"], [])
+    atlas.replace([], [Entry("e", Plain())])
+    assert [e.id for e in atlas.entries()] == ["a", "c", "b", "d", "e"]
+
+
+def test_degrading_again_tells_the_new_reason(atlas):
+    atlas.degrade("a", "gone")
+    atlas.degrade("a", "broken", again=True)
+    assert atlas.entry("a").reason == "broken"
+    atlas.degrade("b", "never was a layer", again=True)
+    assert atlas.entry("b").state == "rejected"

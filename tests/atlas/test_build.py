@@ -11,7 +11,8 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyshade.atlas.build import open_atlas, slug
+from skyshade.atlas.build import open_atlas
+from skyshade.atlas.items import slug
 from skyshade.errors import DataError
 
 
@@ -98,17 +99,17 @@ def test_one_bad_file_beside_good_ones(tmp_path):
 
 
 def test_an_unforeseen_error_rejects_one_file(tmp_path, monkeypatch, caplog):
-    from skyshade.atlas import build
+    from skyshade.atlas import items
 
     good, bad = write_map(tmp_path / "good.fits"), write_map(tmp_path / "bad.fits")
-    real = build.load
+    real = items.load
 
     def load(item, **options):
         if item == bad:
             raise RuntimeError("boom")
         return real(item, **options)
 
-    monkeypatch.setattr(build, "load", load)
+    monkeypatch.setattr(items, "load", load)
     atlas = open_atlas([bad, good])
     assert [e.state for e in atlas.entries()] == ["rejected", "ok"]
     assert "bad.fits: cannot be opened: RuntimeError: boom" in atlas.entry("bad").reason
@@ -148,7 +149,8 @@ def test_boxes(tmp_path, caplog):
 def test_slugs_are_safe_in_addresses(text):
     made = slug(text)
     assert 1 <= len(made) <= 80
-    assert set(made) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_")
+    assert set(made) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+    assert ".." not in made
     assert slug(made) == made
 
 

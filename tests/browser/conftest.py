@@ -41,26 +41,43 @@ class Served:
 def serve(*arguments: str) -> Iterator[Served]:
     """Run ``skyshade`` with `arguments` on a free port until the test is over."""
     script = Path(sys.executable).with_name("skyshade")
-    command = [str(script), *arguments, "--no-browser", "--port", "0"]
-    process = subprocess.Popen(
+    yield from serve_with([str(script), *arguments, "--no-browser", "--port", "0"])
+
+
+def serve_script(code: str, *arguments: str) -> Iterator[Served]:
+    """Run Python `code` with `arguments`, which serves `atlas` in the end."""
+    last = """
+from skyshade.app.server import Server
+from skyshade.app.settings import Settings
+Server(atlas, Settings(port=0)).serve(lambda url: print("Skyshade is ready at", url, flush=True))
+"""
+    yield from serve_with([sys.executable, "-c", code + last, *arguments])
+
+
+def serve_with(command: list[str]) -> Iterator[Served]:
+    """Run a command that tells where it serves, until the test is over."""
+    with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
-    )
-    served = Served(process)
-    assert process.stdout is not None
-    for line in process.stdout:
-        served.lines.append(line.rstrip())
-        if found := READY.search(line):
-            served.url = found[1]
-            break
-    else:
-        pytest.fail("skyshade ended before it was ready:\n" + "\n".join(served.lines))
-    reader = Thread(target=lambda: served.lines.extend(x.rstrip() for x in process.stdout or ()))
-    reader.start()
-    yield served
-    process.terminate()
-    process.wait(20)
-    reader.join(5)
-    process.stdout.close()
+    ) as process:
+        served = Served(process)
+        assert process.stdout is not None
+        for line in process.stdout:
+            served.lines.append(line.rstrip())
+            if found := READY.search(line):
+                served.url = found[1]
+                break
+        else:
+            pytest.fail("the server ended before it was ready:\n" + "\n".join(served.lines))
+        reader = Thread(
+            target=lambda: served.lines.extend(x.rstrip() for x in process.stdout or ())
+        )
+        reader.start()
+        try:
+            yield served
+        finally:
+            process.terminate()
+            process.wait(20)
+            reader.join(5)
 
 
 @pytest.fixture(scope="package")

@@ -39,7 +39,9 @@ def test_cells_that_touch_a_rectangle(west: float) -> None:
     """The chosen cells are those that hold any of a dense set of points in it."""
     coverage = Coverage(west + 10.0, west, 20.0, 30.0)
     window = Window(SKY, 2, -512, 0, 2048, 1024)
-    rows, cols = overlap(coverage, window, 16, 0.0)
+    cells = overlap(coverage, window, 16, 0.0)
+    rows, cols = cells.any(axis=1), cells.any(axis=0)
+    np.testing.assert_array_equal(cells, rows[:, None] & cols)
     ra, dec = np.meshgrid(np.arange(west, west + 10.0, 0.05), np.arange(20.0, 30.0, 0.05))
     col, row = SKY.lattice(ra.ravel(), dec.ravel(), 2)
     want_rows, want_cols = np.zeros(64, bool), np.zeros(128, bool)

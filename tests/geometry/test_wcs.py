@@ -7,7 +7,7 @@ import pytest
 from astropy.wcs import WCS
 
 from skyshade.errors import InputError
-from skyshade.geometry.wcs import PixelMap, check_celestial, fingerprint, separation
+from skyshade.geometry.wcs import PixelMap, check_celestial, check_poles, fingerprint, separation
 from tests.geometry.skies import ALL, make_wcs, with_sip
 
 
@@ -31,11 +31,9 @@ def test_sky_to_pixel_to_sky(name: str) -> None:
     assert shown.any()
     back_x, back_y = pixels.sky_to_pixel(ra[shown], dec[shown])
     assert separation(ra[shown], dec[shown], *pixels.pixel_to_sky(back_x, back_y)).max() < 1e-9
-    same = np.abs(back_x - x[shown])
-    if pixels.period:  # a map wider than a turn shows some places twice
-        same = np.minimum(same, np.abs(same - pixels.period))
-    assert same.max() < 1e-6
-    assert np.abs(back_y - y[shown]).max() < 1e-6
+    off = pixels.unturned(back_x - x[shown], back_y - y[shown])  # wide maps show places twice
+    assert np.abs(off).max() < 1e-6
+    assert pixels.inside(back_x, back_y).all()
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if "fk4" not in n])
@@ -108,6 +106,12 @@ def test_a_cyp_map_has_the_period_of_its_lambda() -> None:
         ({"ctype": ["RA", "DEC"]}, "no projection"),
         ({"ctype": ["", ""]}, "no two celestial axes"),
         ({"ctype": ["HPLN-TAN", "HPLT-TAN"]}, "'HPLN' is not a known sky frame"),
+        ({"lonpole": 1e30}, "LONPOLE = 1e\\+30 is no angle in degrees"),
+        ({"lonpole": np.inf}, "LONPOLE = inf is no angle|Invalid"),
+        ({"radesys": "FK5", "equinox": 1e5}, "EQUINOX = 100000 is not allowed: a year from 1800"),
+        ({"radesys": "FK4", "equinox": 0.0}, "EQUINOX = 0 is not allowed"),
+        ({"equinox": np.inf}, "EQUINOX = inf is not allowed"),
+        ({"ctype": ["ELON-CAR", "ELAT-CAR"], "equinox": -2000.0}, "EQUINOX = -2000 is not"),
         ({"ctype": ["RA---SIN", "DEC--SIN"], "crpix": [1e9, 1e9]}, "no pixel .* lies on the sky"),
     ],
 )
@@ -127,6 +131,55 @@ def test_other_shapes_and_axes_are_refused() -> None:
         check_celestial(make_wcs(), (0, 5))
     with pytest.raises(InputError, match="the WCS has 3 axes"):
         check_celestial(WCS(naxis=3), (5, 5))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"lonpole": 999.0}, {"latpole": 999.0}, {"lonpole": -180.0, "latpole": -90.0}],
+)
+def test_open_native_poles_are_allowed(values: dict[str, float]) -> None:
+    check_celestial(make_wcs("TAN", (10, 20), **values), (100, 100))
+
+
+def test_an_equinox_that_is_not_used_is_not_looked_at() -> None:
+    check_celestial(make_wcs("TAN", (10, 20), axes="G", equinox=0.0), (100, 100))
+    check_celestial(make_wcs("TAN", (10, 20), radesys="ICRS", equinox=1e9), (100, 100))
+
+
+@pytest.mark.parametrize("cards", [{"LATPOLE": -1e9}, {"LONPOLE": 1e300}, {"LATPOLE": np.nan}])
+def test_native_poles_of_a_header_that_are_no_angles(cards: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=r"(LATPOLE|LONPOLE) = .* is no angle in degrees"):
+        check_poles(cards)
+    check_poles({"LONPOLE": 180, "LATPOLE": -90.0, "CTYPE1": "RA---TAN"})
+    check_poles({"LATPOLE": "90"})
+
+
+@pytest.mark.parametrize("name", ["car rotated seam", "car rotated whole"])
+def test_rotated_cylinders_are_found_across_the_cut(name: str) -> None:
+    """Every pixel of the image is some position's, on both sides of native +-180 degrees."""
+    wcs, (ny, nx) = ALL[name]
+    pixels = PixelMap(wcs, (ny, nx))
+    assert pixels.period == 0.0
+    ra, dec = pixels.pixel_to_sky(*np.meshgrid(np.arange(0.0, nx, 7), np.arange(0.0, ny, 7)))
+    shown = np.isfinite(ra)
+    x, y = pixels.sky_to_pixel(ra[shown], dec[shown])
+    assert pixels.inside(x, y).all()
+    off = np.stack([x, y]) - (wcs.wcs.crpix[:, None] - 1.0)
+    native = (wcs.pixel_scale_matrix @ off)[0]
+    assert (np.abs(native) < 180.0).any()
+    assert (np.abs(native) > 180.0).any()
+
+
+def test_polynomials_of_wcslib_are_verified() -> None:
+    """What they lead back to far from the image is not believed."""
+    for name in ("tpv", "tpd", "zpn"):
+        pixels = PixelMap(*ALL[name])
+        ra, dec = np.meshgrid(np.arange(0.0, 360.0, 1.5), np.arange(-90.0, 90.1, 1.5))
+        x, y = pixels.sky_to_pixel(ra, dec)
+        back = pixels.pixel_to_sky(x, y)
+        found = np.isfinite(x)
+        away = separation(ra[found], dec[found], back[0][found], back[1][found])
+        assert away.max(initial=0.0) < 1e-6
 
 
 def test_resolution_is_the_side_of_a_pixel() -> None:

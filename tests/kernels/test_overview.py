@@ -58,3 +58,87 @@ def test_large_values_do_not_overflow() -> None:
     pixels = np.full((4, 4), 3e38, np.float32)
     for functions in (TWINS, LOOPS):
         assert pyramid(pixels, 2, functions)[0][0, 0] == np.float32(3e38)
+
+
+STORED = {"f4": np.uint32, "f8": np.uint64, "i2": np.uint16}
+NOTHING = {"f4": np.uint32(-1 % 2**32), "f8": np.uint64(2**64 - 1), "i2": np.uint32(-1 % 2**32)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 37), st.integers(1, 41)),
+    st.sampled_from([2, 4, 8]),
+    st.sampled_from(["f4", "f8", "i2"]),
+)
+def test_means_straight_from_stored_bytes(
+    seed: int, shape: tuple[int, int], side: int, kind: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(2.0, 1.0, shape)
+    values[rng.random(shape) < 0.2] = np.nan
+    values[rng.random(shape) < 0.1] = np.inf
+    blank = NOTHING[kind]
+    if kind == "i2":
+        values = rng.integers(-5, 6, shape).astype(float)
+        blank = np.uint32(np.array(3, ">i2").view(np.uint16))
+    elif kind == "f8":
+        values[rng.random(shape) < 0.1] = 1e300  # more than float32 holds
+    stored = np.ascontiguousarray(values, f">{kind}").view(STORED[kind])
+    values = values.astype(f">{kind}").astype(np.float64)
+    values[(values == 3.0) & (kind == "i2") | (np.abs(values) > 1e38)] = np.nan
+    expected, count = reference(values, side)
+    for function in (overview.block_means.twin, loops.block_means):  # type: ignore[attr-defined]
+        mean, weight = np.empty(count.shape, np.float32), np.empty(count.shape, np.float32)
+        function(stored, blank, side, mean, weight)
+        np.testing.assert_array_equal(weight, count)
+        np.testing.assert_allclose(mean, expected, rtol=1e-6, atol=1e-7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 23), st.integers(1, 25)),
+    st.integers(1, 3),
+    st.sampled_from([0.0, 0.4, 0.97]),
+)
+def test_extremes_and_moments_of_blocks(
+    seed: int, shape: tuple[int, int], levels: int, missing: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(5.0, 1.0, shape).astype(np.float32)
+    pixels[rng.random(shape) < missing] = rng.choice([np.nan, np.inf, -np.inf])
+    side = 1 << levels
+    h, w = (-(-s // side) for s in shape)
+    padded = np.full((h * side, w * side), np.nan)
+    padded[: shape[0], : shape[1]] = np.where(np.isfinite(pixels), pixels, np.nan)
+    blocks = padded.reshape(h, side, w, side)
+    filled = np.isfinite(blocks).any(axis=(1, 3))
+    whole = np.where(filled[:, None, :, None], blocks, 0.0)
+    for name in ("twin", "loop"):
+        largest, moments = pixels, first_moments(pixels)
+        for _ in range(levels):
+            coarse = tuple((s + 1) // 2 for s in largest.shape)
+            made = np.empty(coarse, np.float32)
+            run(name, "merge_max", largest, made)
+            largest = made
+            state = tuple(np.empty(coarse, np.float32) for _ in range(3))
+            run(name, "merge_moments", *moments, *state)
+            moments = state
+        np.testing.assert_array_equal(np.isfinite(largest), filled)
+        np.testing.assert_array_equal(largest[filled], np.nanmax(whole, axis=(1, 3))[filled])
+        np.testing.assert_array_equal(moments[0], np.isfinite(blocks).sum(axis=(1, 3)))
+        found = moments[2][filled] / moments[0][filled]
+        np.testing.assert_allclose(
+            found, np.nanvar(whole, axis=(1, 3))[filled], rtol=1e-4, atol=1e-5
+        )
+
+
+def first_moments(pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+    good = np.isfinite(pixels)
+    return good.astype(np.float32), np.where(good, pixels, np.nan), np.zeros_like(pixels)
+
+
+def run(which: str, name: str, *arrays: np.ndarray) -> None:
+    function = getattr(overview, name).twin if which == "twin" else getattr(loops, name)
+    function(*arrays)

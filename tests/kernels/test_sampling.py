@@ -168,3 +168,56 @@ def test_cells_are_bilinear_between_nodes(parts: int, step: int, period: float) 
     np.testing.assert_allclose(x[16:, :16], expected, atol=1e-9)
     np.testing.assert_allclose(y[:16, 16:], np.repeat((5 - 0.5 * centre)[:, None], 16, 1))
     assert np.isnan(x[:16, :16]).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    st.sampled_from([0, 12]),
+)
+def test_what_a_displayed_pixel_touches(seed: int, shape: tuple[int, int], period: int) -> None:
+    rng = np.random.default_rng(seed)
+    box = rng.normal(size=shape).astype(np.float32)
+    box[rng.random(shape) < 0.3] = np.nan
+    left, low = (rng.integers(-1 if not period else 0, 10, (4, 5)).astype(np.int32) for _ in "xy")
+    right = (left + rng.integers(-1, 4, (4, 5))).astype(np.int32)
+    high = (low + rng.integers(0, 4, (4, 5))).astype(np.int32)
+    place = np.array([1, 2, period], np.int64)
+    n = np.isfinite(box).astype(np.float32) * rng.integers(1, 5, shape)
+    m2 = rng.uniform(0, 1, shape).astype(np.float32)
+    n = n.astype(np.float32)
+    most, wide = expected_touched(box, n, m2, (left, right, low, high), place)
+    for which in ("twin", "loop"):
+        outs = np.full((4, 5), -7.0, np.float32), np.full((4, 5), -7.0, np.float32)
+        of = [getattr(sampling, k).twin if which == "twin" else getattr(loops, k) for k in TOUCHED]
+        of[0](box, left, right, low, high, place, outs[0])
+        of[1](n, box, m2, left, right, low, high, place, outs[1])
+        np.testing.assert_array_equal(outs[0], most)
+        np.testing.assert_allclose(outs[1], wide, rtol=1e-5, atol=1e-6)
+
+
+TOUCHED = ("touched_max", "touched_std")
+
+
+def expected_touched(
+    box: np.ndarray, n: np.ndarray, m2: np.ndarray, ranges: tuple, place: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    shape = ranges[0].shape
+    most, wide = np.full(shape, np.nan), np.full(shape, np.nan)
+    for at in np.ndindex(*shape):
+        left, right, low, high = (int(part[at]) for part in ranges)
+        cells = []
+        for i in range(left, right + 1):
+            x = i - place[0]
+            x = x % place[2] if place[2] else x
+            rows = range(low - place[1], high - place[1] + 1)
+            cells += [(y, x) for y in rows if 0 <= y < box.shape[0] and 0 <= x < box.shape[1]]
+        cells = [cell for cell in cells if np.isfinite(box[cell])]
+        if not cells:
+            continue
+        values, counts, spreads = (np.array([part[c] for c in cells]) for part in (box, n, m2))
+        middle = np.average(values.astype(float), weights=counts)
+        most[at] = values.max()
+        wide[at] = np.sqrt((spreads + counts * (values - middle) ** 2).sum() / counts.sum())
+    return most, wide

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from skyshade.errors import DataError, FrameMismatchError, InputError, UnknownNa
 from skyshade.geometry.grids import SKY
 from skyshade.geometry.wcs import PixelMap, separation
 from skyshade.layers import levels
-from skyshade.layers import map as module
 from skyshade.layers.map import MapLayer
 from skyshade.loaders.api import load
 from skyshade.testing import LayerTests, sky_tiles
@@ -194,71 +192,6 @@ def test_levels_are_weighted_means() -> None:
         np.testing.assert_allclose(found[count > 0], mean[count > 0], rtol=1e-5, atol=1e-6)
 
 
-@pytest.fixture
-def large(monkeypatch: pytest.MonkeyPatch) -> MapLayer:
-    """Return a map that counts as large, with its overview not yet built."""
-    monkeypatch.setattr(module, "SMALL", 0)
-    wcs = make_wcs(cdelt=(-0.05, 0.05), crpix=(3600.5, 1800.5))
-    x, y = np.meshgrid(np.arange(7200), np.arange(3600))
-    return MapLayer([image(wcs, ArrayReader((x // 100 + y // 100).astype("f4")))], id="large")
-
-
-def test_previews_until_the_overview_is_ready(large: MapLayer) -> None:
-    window, calls = Window.of(SKY, Tile(0, 0, 0)), []
-    assert not large.ready
-    preview = large.compute(window)
-    assert preview.quality == "preview"
-    assert large.compute(Window.of(SKY, Tile(3, 2, 2))).quality == "exact"  # needs no overview
-    with ThreadPoolExecutor(2) as pool:
-        large.start_overview(pool, lambda: calls.append(1))
-        array = large.aggregate(window, exact=True)
-    assert calls == [1]
-    assert large.ready
-    assert large.progress == 1.0
-    assert array.attrs["quality"] == "exact"
-    exact = large.compute(window)
-    assert exact.quality == "exact"
-    assert preview.version == exact.version
-    # a preview shows real pixels near the right place: it differs by a step or two of 100 px
-    assert np.nanmax(np.abs(exact.values - preview.values)) < 2.5
-
-
-def test_previews_read_few_pixels(large: MapLayer) -> None:
-    reader = large._mine.reader
-    large.compute(Window.of(SKY, Tile(0, 1, 0)))
-    assert sum((y1 - y0) * (x1 - x0) / s**2 for y0, y1, x0, x1, s in reader.boxes) < 500_000
-    assert reader.most < 500_000
-
-
-def test_equal_layers_share_their_overview(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SMALL", 0)
-    wcs, shape = ALL["car"]
-    planes = [image(wcs, np.full(shape, v), plane=p) for v, p in ((1.0, "I"), (2.0, "Q"))]
-    first, second = MapLayer(planes, id="m-i"), MapLayer(planes, id="m-q", plane=1)
-    second.wait_exact()
-    chosen = first.select(plane="Q")
-    assert chosen.ready
-    assert not first.ready
-    assert chosen.version == second.version != first.version
-    assert chosen._mine.grid is first._mine.grid
-    assert first.select() is first.select(plane="I", reduction="mean") is first
-    assert chosen.value(10, 10) == 2.0
-    assert chosen.info.quantity == "Q"
-
-
-def test_changed_pixels_make_another_version() -> None:
-    wcs, shape = ALL["car"]
-    reader = ArrayReader(np.ones(shape, "f4"))
-    layer, window = MapLayer([image(wcs, reader)], id="m"), Window(SKY, -2, 0, 0, 128, 64)
-    before = layer.version, layer.compute(window), layer.statistics().mean
-    reader.values, reader.mark = np.full(shape, 3.0, "f4"), "2"
-    after = layer.version, layer.compute(window), layer.statistics().mean
-    assert after[0] != before[0]
-    assert (np.nanmax(before[1].values), np.nanmax(after[1].values)) == (1.0, 3.0)
-    assert after[1].version == after[0]
-    assert (before[2], after[2]) == (1.0, 3.0)
-
-
 def test_the_version_follows_wcs_and_plane() -> None:
     wcs, ones = ALL["car"][0], np.ones((180, 360))
     versions = {
@@ -338,19 +271,6 @@ def test_double_precision_is_kept_in_values() -> None:
     assert np.nanmax(layer.compute(Window(SKY, -3, 0, 0, 64, 32)).values) == 1.0
 
 
-def test_statistics_of_a_large_map_come_from_a_sample() -> None:
-    wcs = make_wcs(cdelt=(-0.1, 0.1), crpix=(1800.5, 900.5))
-    values = np.full((1800, 3600), np.nan, np.float32)
-    values[400:440, 900:960] = np.arange(2400).reshape(40, 60)
-    layer = MapLayer([image(wcs, values)], id="m")
-    found = layer.statistics()
-    assert not found.exact
-    assert found.n_valid > 500  # the box around the few valid pixels is sampled densely
-    assert found.maximum == pytest.approx(2399, rel=0.02)
-    assert layer.scale() == 4096.0
-    assert sum((y1 - y0) * (x1 - x0) / s**2 for y0, y1, x0, x1, s in layer._mine.reader.boxes) < 7e5
-
-
 def test_an_empty_map_is_shown_empty() -> None:
     wcs, shape = ALL["car"]
     layer = MapLayer([image(wcs, np.full(shape, np.nan))], id="m")
@@ -359,51 +279,11 @@ def test_an_empty_map_is_shown_empty() -> None:
     assert np.isnan(layer.compute(Window.of(SKY, Tile(0, 0, 0))).values).all()
 
 
-def test_info() -> None:
-    wcs, shape = ALL["car galactic"]
-    planes = [
-        image(wcs, np.zeros(shape), plane=p, units="uK_CMB", title="A <b>map</b>", hdu="")
-        for p in "IQU"
-    ]
-    info = MapLayer(planes, id="a-map-u", plane=2).info
-    assert (info.id, info.kind, info.frame, info.projection) == (
-        "a-map-u",
-        "map",
-        "galactic",
-        "CAR",
-    )
-    assert (info.size, info.units, info.quantity) == ("720 x 360", "uK_CMB", "U")
-    assert info.title == "A <b>map</b> U"
-    assert list(info.planes) == ["I", "Q", "U"]
-    assert info.style.cmap == "planck"
-    assert info.max_zoom == SKY.zoom_for(0.5) == 1
-    assert info.coverage == pytest.approx((360, 0, -90, 90), abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("units", "name", "cmap"),
-    [
-        ("uK", "m", "planck"),
-        ("mK,thermodynamic", "m", "planck"),
-        ("K_CMB", "m", "planck"),
-        ("K", "m", "inferno"),
-        ("MJy/sr", "m", "inferno"),
-        ("", "act_ivar", "viridis"),
-    ],
-)
-def test_default_styles(units: str, name: str, cmap: str) -> None:
-    wcs, shape = ALL["car"]
-    made = MapLayer([image(wcs, np.zeros(shape), units=units, name=name)], id="m")
-    assert made.info.style.cmap == cmap
-
-
 def test_what_a_map_has_not_is_named() -> None:
     wcs, shape = ALL["car"]
     layer = MapLayer([image(wcs, np.zeros(shape), plane=p) for p in "IQ"], id="m")
     with pytest.raises(UnknownNameError, match="unknown plane 'V'; known: I, Q"):
         layer.select(plane="V")
-    with pytest.raises(InputError, match="reduction 'max' of map 'm' is not allowed: only 'mean'"):
-        layer.select(reduction="max")
     for choice in ({"column": "mag"}, {"where": "mag < 3"}, {"time": "2020"}):
         with pytest.raises(InputError, match=f"{next(iter(choice))} .* has no"):
             layer.select(**choice)  # type: ignore[arg-type]

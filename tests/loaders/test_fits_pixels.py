@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyshade.errors import ChangedError
+from skyshade.loaders import fits_pixels
 from skyshade.loaders.api import load
 from skyshade.loaders.fits_pixels import FitsReader, PixelFormat
 from skyshade.storage import ByteFile
@@ -45,6 +46,46 @@ def test_any_box_equals_the_slice(
     assert (box == expected).all()
     assert box.dtype == np.float32
     assert box.dtype.isnative
+
+
+@given(
+    st.integers(0, NY - 1),
+    st.integers(1, NY),
+    st.integers(0, NX - 1),
+    st.sampled_from([1, 9, 2000, NX]),
+)
+def test_stored_boxes_are_the_bytes_of_the_file(
+    wide: tuple[FitsReader, np.ndarray], y: int, height: int, x: int, width: int
+) -> None:
+    reader, data = wide
+    y1, x1 = min(y + height, NY), min(x + width, NX)
+    buffer = np.empty(4 * NX * NY, np.uint8)
+    found = reader.stored_box(y, y1, x, x1, buffer)
+    assert found is not None
+    assert found.dtype == np.uint32
+    assert np.shares_memory(found, buffer)
+    assert (found.byteswap().view(np.float32) == data[y:y1, x:x1]).all()
+    assert reader.stored == np.dtype(">f4")
+    assert reader.blank is None
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_large_boxes_are_decoded_in_parts(
+    wide: tuple[FitsReader, np.ndarray], monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    reader, data = wide
+    monkeypatch.setattr(fits_pixels, "_SPAN", 5 * 4 * NX)
+    assert (reader.read(1, NY, 0, NX, step) == data[1::step, ::step]).all()
+    assert (reader.read(1, NY, 7, 90, step) == data[1::step, 7:90:step]).all()
+
+
+def test_numbers_that_need_more_than_a_swap_are_not_offered_as_stored(write: Write) -> None:
+    path = write(np.arange(800, dtype=np.int16).reshape(20, 40))
+    with fits.open(path, mode="update", do_not_scale_image_data=True) as hdus:
+        hdus[0].header["BSCALE"] = 0.5
+    assert load(path).images[0][0].reader.stored is None
+    plain = load(write(np.ones((20, 40), np.int16), "b.fits", BLANK=7)).images[0][0].reader
+    assert (plain.stored, plain.blank) == (np.dtype(">i2"), 7)
 
 
 @pytest.mark.parametrize("kind", TYPES)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skyshade.errors import DataError, UnknownNameError, UnsupportedError
+from skyshade.errors import DataError, UnknownNameError
 from skyshade.loaders import fits_tables
 from skyshade.loaders.api import load
 
@@ -169,11 +169,3 @@ def test_tables_of_one_file_have_names_of_their_own(tmp_path: Path) -> None:
     assert [t.name for t in loaded.tables] == ["cat-A", "cat-2"]
     assert "HDU 3 (GTI): no coordinate columns recognised; columns: start, stop" in loaded.notes[0]
     assert not loaded.rejected
-
-
-def test_healpix_says_so(tmp_path: Path) -> None:
-    hdu = fits.BinTableHDU(np.rec.array([(1.0,)] * 12, names=["I"]))
-    hdu.header["PIXTYPE"] = "HEALPIX"
-    hdu.writeto(tmp_path / "h.fits")
-    with pytest.raises(UnsupportedError, match="HEALPix map: not read by this version"):
-        load(tmp_path / "h.fits")

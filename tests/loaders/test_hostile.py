@@ -43,11 +43,11 @@ BAD = {
     "wcs_one_celestial.fits": "celestial axes",
     "wcs_unknown_proj.fits": "XYZ",
     "hdr_100k_cards.fits.gz": "header too large",
-    "gzip_bomb.fits.gz": "ratio above 200",
+    "gzip_bomb.fits.gz": "image",
     "gzip_truncated.fits.gz": "truncated",
     "rice_corrupt.fits.fz": "no celestial WCS",
     "rice_unknown_algo.fits.fz": "unknown compression 'EVIL_9'",
-    "hpx_wrong_npix.fits": "HEALPix",
+    "hpx_wrong_npix.fits": "NSIDE = 32 needs 12288",
     "billion_laughs.vot": "VOTable is not read",
     "xinclude_stream.vot": "VOTable is not read",
     "parquet_trunc.parquet": "broken Parquet file",
@@ -82,8 +82,9 @@ def test_bad_file(shared_data: Path, name: str) -> None:
     assert BAD[name] == ("image" if loaded.images else "table")
     for image in (i for planes in loaded.images for i in planes):
         ny, nx = image.reader.shape
-        box = image.reader.read(0, ny, 0, nx)
-        assert box.shape == (ny, nx)
+        step = max(1, ny * nx >> 22)
+        box = image.reader.read(0, ny, 0, nx, step)
+        assert box.shape == (-(-ny // step), -(-nx // step))
         assert not np.isinf(box).any()
         assert (image.title + image.units).isprintable()
     for table in loaded.tables:
@@ -119,7 +120,7 @@ def test_values_of_odd_files(shared_data: Path) -> None:
 
 GREEDY = {
     "naxis_petabyte.fits": (1.0, 50),
-    "gzip_bomb.fits.gz": (5.0, 200),
+    "gzip_bomb.fits.gz": (5.0, 300),
     "hdr_100k_cards.fits.gz": (5.0, 100),
     "billion_laughs.vot": (1.0, 50),
     "rice_corrupt.fits.fz": (5.0, 100),
@@ -179,10 +180,10 @@ REAL = {
     "fz/m13_rice.fits": ([1], 0),
     "cube/M17_SWex_unittest.fits": ([5], 0),
     "cube/fermi-3fhl-gc-counts-cube.fits.gz": ([11], 0),
-    "cube/l1448_13co.fits": "cube of 53 planes (VOPT)",
+    "cube/l1448_13co.fits": ([53], 0),
     "hats/hats_Npix44.parquet": ([], 1),
-    "healpix/ligo_simulated.fits.gz": "HEALPix map",
-    "healpix/wmap_band_iqumap_r9_7yr_W_v4_udgraded32.fits": "HEALPix map",
+    "healpix/ligo_simulated.fits.gz": ([], 0),
+    "healpix/wmap_band_iqumap_r9_7yr_W_v4_udgraded32.fits": ([], 0),
     "tess/tess-s0001-4-3_107.27_-70.0_5x5_astrocut.fits": ([1], 0),
 }
 
@@ -197,6 +198,7 @@ def test_real_file(shared_data: Path, name: str) -> None:
         return
     loaded = load(shared_data / "real" / name)
     assert ([len(planes) for planes in loaded.images], len(loaded.tables)) == expected
+    assert bool(loaded.spheres) == name.startswith("healpix")
     assert not loaded.rejected
     for planes in loaded.images:
         ny, nx = planes[0].reader.shape

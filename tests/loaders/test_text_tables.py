@@ -166,11 +166,20 @@ def test_broken_json(tmp_path: Path, text: str, cause: str) -> None:
         (b"<?xml version='1.0'?><svg/>", "XML is not read"),
         (b"\x1f\x9d\x90", "LZW"),
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
-        (b"\xff\xd8\xff\xe0", "JPEG"),
-        (b"hello world", "not FITS, Parquet, CSV or a JSON list"),
+        (b"hello world", "not FITS, Parquet, JPEG, PNG, TIFF, CSV or a JSON list"),
     ],
 )
 def test_other_kinds_say_why_not(tmp_path: Path, head: bytes, cause: str) -> None:
     (tmp_path / "x.dat").write_bytes(head)
     with pytest.raises(UnsupportedError, match=rf"x\.dat: .*{cause}"):
         load(tmp_path / "x.dat")
+
+
+def test_text_that_is_no_utf8_is_shown_all_the_same() -> None:
+    import pyarrow as pa
+
+    from skyshade.loaders.arrow import to_numpy
+
+    offsets, data = pa.py_buffer(np.array([0, 2, 3], "<i4").tobytes()), pa.py_buffer(b"\xda\xffx")
+    broken = pa.Array.from_buffers(pa.string(), 2, [None, offsets, data])
+    assert to_numpy(broken).tolist() == ["\N{REPLACEMENT CHARACTER}" * 2, "x"]

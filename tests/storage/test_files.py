@@ -73,3 +73,15 @@ def test_raw_file_seeks(tmp_path: Path) -> None:
     raw = RawFile(ByteFile.open(tmp_path / "a"))
     assert (raw.seek(-3, 2), raw.read(2), raw.tell()) == (7, b"78", 9)
     assert (raw.seek(-4, 1), raw.read()) == (5, b"56789")
+
+
+def test_two_writes_within_a_tick_have_two_stamps(tmp_path: Path) -> None:
+    """A stamp that was taken between two writes tells them apart, however quick they are."""
+    path = tmp_path / "a"
+    path.write_bytes(b"1")
+    file = ByteFile.open(path)
+    for n in range(5):
+        before = file.stamp()
+        path.write_bytes(b"%d" % n)
+        with pytest.raises(ChangedError):
+            file.check(before)

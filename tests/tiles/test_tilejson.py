@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyshade.geometry.grids import SKY
+from skyshade.geometry.grids import MERCATOR, SKY, WORLD, TileGrid, tan_grid
 from skyshade.tiles.tilejson import tilejson
 from skyshade.types import Coverage, LayerInfo
 
 URL = "{z}/{x}/{y}.png?v=1"
 
 
-def document(coverage: Coverage, max_zoom: int = 7) -> dict:
+def document(coverage: Coverage, max_zoom: int = 7, grid: TileGrid = SKY) -> dict:
     info = LayerInfo("a", "A <map>", "map", units="uK", coverage=coverage, max_zoom=max_zoom)
-    return tilejson(info, SKY, URL, version="abc")
+    return tilejson(info, grid, URL, version="abc")
 
 
 def test_required_fields() -> None:
@@ -53,3 +53,36 @@ def test_bounds_hold_their_tiles(west: float, width: float) -> None:
 
 def test_zoom_never_exceeds_the_grid() -> None:
     assert document(Coverage(360.0, 0.0, -90.0, 90.0), 99)["maxzoom"] == SKY.max_zoom
+
+
+@pytest.mark.parametrize(
+    ("east", "west", "left", "right"),
+    [
+        (20.0, 10.0, 10.0, 20.0),
+        (370.0, 350.0, -10.0, 10.0),
+        (190.0, 170.0, -180.0, 180.0),  # TileJSON allows no bounds across longitude 180
+        (360.0, 0.0, -180.0, 180.0),
+        (360.0, 180.0, -180.0, 0.0),
+    ],
+)
+def test_geographic_bounds_are_longitudes_and_latitudes(east, west, left, right) -> None:
+    coverage = Coverage(east, west, -88.0, 40.0)
+    assert document(coverage, grid=WORLD)["bounds"] == [left, -88.0, right, 40.0]
+    mercator = document(coverage, grid=MERCATOR)
+    assert mercator["bounds"] == pytest.approx([left, -85.0511287798, right, 40.0])
+    assert mercator["description"].startswith("grid 'WebMercatorQuad'")
+
+
+def test_bounds_on_a_tangent_plane() -> None:
+    grid = tan_grid(180.0, 0.0)
+    ra, dec = grid.plane.ra, grid.plane.dec
+    left, bottom, right, top = document(Coverage(ra + 1, ra - 1, dec - 1, dec + 1), grid=grid)[
+        "bounds"
+    ]
+    assert (left, right, bottom, top) == pytest.approx((-1.0, 1.0, -1.0, 1.0), abs=2e-3)
+    # the whole plane where a layer reaches beyond it, or lies behind it
+    for coverage in (Coverage(360.0, 0.0, -90.0, 90.0), Coverage(10.0, 0.0, -5.0, 5.0)):
+        assert document(coverage, grid=grid)["bounds"] == [-90, -90, 90, 90]
+    north = tan_grid(0.0, 90.0)
+    cap = document(Coverage(360.0, 0.0, 80.0, 90.0), grid=north)["bounds"]
+    assert cap == pytest.approx([-10, -10, 10, 10], abs=2.5)

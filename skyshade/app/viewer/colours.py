@@ -13,7 +13,7 @@ from skyshade.app.viewer.histogram import STEPS
 from skyshade.app.viewer.scale import ColourBar
 from skyshade.app.viewer.text import MINUS, escape, pretty_units
 from skyshade.errors import InputError
-from skyshade.shaders.shader import shader_for
+from skyshade.shaders.shader import Shader, shader_for
 from skyshade.types import LayerInfo, Statistics, Style
 
 if TYPE_CHECKING:
@@ -39,9 +39,18 @@ class Colours:
         self._drawn: object = None
         plot.add_layout(self._bar.model, "right")
 
+    def prepare(self, *, coloured: bool) -> None:
+        """Show the colour bar, or hide it for layers that have their own colours."""
+        self._bar.model.visible = not coloured
+
     def show(self, info: LayerInfo, style: Style, statistics: Statistics) -> None:
-        """Bring histogram, slider, typed range and colour bar in line with `style`."""
+        """Bring histogram, slider, typed range and colour bar in line with `style`.
+
+        A layer that has its own colours has none of these.
+        """
         shader = shader_for(style, statistics)
+        if not isinstance(shader, Shader):
+            return
         low, high = shader.norm(np.empty(0)).low, shader.norm(np.empty(0)).high
         self._range = (low, high)
         self.showing = True
@@ -53,7 +62,7 @@ class Colours:
         units = f" [{pretty_units(info.units)}]" if info.units else ""
         self._controls.units.object = f'<div class="heading">{escape(what + units)}</div>'
         self._bar.show(shader)
-        title = pretty_units(info.units) or what
+        title = pretty_units(info.units) or f"{what} (no units)"
         if self._bar.model.title is None or self._bar.model.title.text != title:
             self._bar.model.title = PlainText(text=title)
 

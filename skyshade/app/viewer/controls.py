@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import param
 from skyshade.app.viewer.assets import asset
 from skyshade.app.viewer.histogram import STEPS, Histogram
 from skyshade.app.viewer.text import escape
+from skyshade.shaders.rgb import Q
 from skyshade.types import STRETCHES
 
 COMMON_MAPS = (
@@ -57,12 +59,15 @@ class Controls:
         self._range()
         self._overlays(sources, boxes)
         self._places()
-        self.panel = self._column(bool(boxes), bool(sources))
+        self.panel = self._column()
 
     def _choices(self, layers: Mapping[str, Mapping[str, str]], colour_maps: Sequence[str]) -> None:
         groups = {title: dict(members) for title, members in layers.items()}
         first = next((i for members in groups.values() for i in members.values()), None)
         self.layer = pn.widgets.Select(groups=groups, value=first, **styled("Layer"))
+        self.rejected = html_pane(visible=False)
+        self.plane = pn.widgets.Select(options=[], visible=False, **styled("Plane"))
+        self.reduction = pn.widgets.Select(options=[], visible=False, **styled("Reduction"))
         known = set(colour_maps)
         common = [name for name in COMMON_MAPS if name in known]
         others = [name for name in colour_maps if name not in common]
@@ -70,6 +75,11 @@ class Controls:
         self.cmap = pn.widgets.Select(groups=maps, **styled("Colour map"))
         self.stretch = pn.widgets.Select(options=list(STRETCHES), **styled("Stretch"))
         self.reverse = pn.widgets.Checkbox(**styled("Reverse", margin=(0, 0, 6, 0)))
+        self.softening = pn.widgets.FloatSlider(
+            start=-1.0, end=2.0, step=0.05, value=math.log10(Q), show_value=False, visible=False,
+            bar_color="#6fb3ff", **styled("Softening", margin=(0, 7, 10, 7)),
+        )  # fmt: skip
+        self.colours_note = html_pane(visible=False)
 
     def _range(self) -> None:
         self.slider = pn.widgets.RangeSlider(
@@ -94,6 +104,7 @@ class Controls:
         self.boxes = pn.widgets.Checkbox(
             value=True, **styled(f"Highlight boxes ({boxes})", margin=(0, 0, 2, 0))
         )
+        self.boxes.visible, self.sources.visible = bool(boxes), bool(sources)
         self.points = pn.widgets.Checkbox(
             value=True, **styled("Points of the catalogue", margin=(0, 0, 2, 0))
         )
@@ -109,35 +120,33 @@ class Controls:
         )
         self.error = html_pane(visible=False, margin=(0, 0, 8, 0))
         self.reset = pn.widgets.Button(**styled("Whole layer", margin=0))
+        self.export = html_pane(visible=False, margin=(10, 0, 0, 0))
         self.notes = html_pane(margin=(10, 0, 0, 0))
 
-    def _column(self, boxes: bool, sources: bool) -> pn.Column:
-        self.boxes.visible, self.sources.visible = boxes, sources
+    def _column(self) -> pn.Column:
         gap = {"sizing_mode": "stretch_width", "margin": 0}
         brand = html_pane('<div class="brand"><b>Skyshade</b><span>east is left</span></div>')
-        pair = pn.Row(self.cmap, pn.Spacer(width=8), self.stretch, **gap)
+        self._between = pn.Spacer(width=8)
+        self.pair = pn.Row(self.cmap, self._between, self.stretch, **gap)
         typed = pn.Row(
             self.vmin, pn.Spacer(width=8), self.vmax, pn.Spacer(width=8), self.auto, **gap
         )
+        bars = pn.pane.Bokeh(self.histogram.figure, sizing_mode="stretch_width", margin=0)
+        self.range = pn.Column(self.units, bars, self.slider, typed, **gap)
+        choices = (self.layer, self.rejected, self.plane, self.reduction)
+        colours = (self.pair, self.softening, self.reverse, self.range, self.colours_note)
+        overlays = (self.sources, self.boxes, self.points, self.points_note, self.graticule)
         return pn.Column(
             brand,
             self.go_to,
             self.error,
-            self.layer,
-            pair,
-            self.reverse,
-            self.units,
-            pn.pane.Bokeh(self.histogram.figure, sizing_mode="stretch_width", margin=0),
-            self.slider,
-            typed,
+            *choices,
+            *colours,
             self.opacity,
-            self.sources,
-            self.boxes,
-            self.points,
-            self.points_note,
-            self.graticule,
+            *overlays,
             self.angles,
             self.reset,
+            self.export,
             self.notes,
             width=288,
             sizing_mode="stretch_height",
@@ -146,10 +155,57 @@ class Controls:
             stylesheets=[asset("side.css")],
         )
 
+    def offer_layers(self, layers: Mapping[str, Mapping[str, str]]) -> None:
+        """Offer other layers; the chosen one stays while it is among them."""
+        groups = {title: dict(members) for title, members in layers.items()}
+        if groups != self.layer.groups:
+            self.layer.groups = groups
+
+    def offer(self, name: str, names: Sequence[str]) -> None:
+        """Offer planes or reductions; nothing to choose from hides the widget."""
+        widget = getattr(self, name)
+        widget.options = list(names)
+        widget.visible = bool(names)
+
+    def offer_sources(self, sources: Mapping[str, str]) -> None:
+        """Offer other source lists."""
+        if dict(sources) != self.sources.options:
+            self.sources.options = dict(sources)
+        self.sources.visible = bool(sources)
+
+    def offer_boxes(self, boxes: int) -> None:
+        """Say how many highlight boxes there are."""
+        setattr(self.boxes, LABEL, f"Highlight boxes ({boxes})")
+        self.boxes.visible = bool(boxes)
+
+    def show_colours(self, kind: str, stretches: Sequence[str], q: float | None) -> None:
+        """Show the controls that a kind of layer has a use for."""
+        coloured = kind in ("rgb", "image")
+        self.pair.visible = kind != "image"
+        for part in (self.cmap, self._between, self.reverse, self.range):
+            part.visible = not coloured
+        self.softening.visible = kind == "rgb"
+        self.softening.value = math.log10(Q if q is None else q)
+        self.stretch.options = list(stretches)
+        text = {"rgb": "Three layers as red, green and blue", "image": "The picture's own colours"}
+        self.colours_note.object = f'<div class="note">{text.get(kind, "")}</div>'
+        self.colours_note.visible = coloured
+
+    def count_rows(self, total: int, drawn: bool) -> None:
+        """Say how many rows of a catalogue the view holds; 0 says nothing."""
+        note = f"{total:,} rows in view" + ("" if drawn else "; zoom in to see each")
+        self.points_note.visible = bool(total) and self.points.visible
+        self.points_note.object = f'<div class="note">{note}</div>'
+
     def show_error(self, text: str) -> None:
         """Show a sentence under the go-to field; "" hides it."""
         self.error.object = f'<div class="error">{escape(text)}</div>' if text else ""
         self.error.visible = bool(text)
+
+
+def softening(position: float) -> float:
+    """Return the Q that a place along the softening slider stands for."""
+    return float(f"{10.0**position:.3g}")
 
 
 def tie(widget: pn.widgets.Widget, owner: param.Parameterized, name: str) -> None:

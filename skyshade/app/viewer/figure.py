@@ -7,8 +7,9 @@ axis (which Bokeh's tiles do not support). Bokeh wants one square tile at level 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from bokeh.events import MouseLeave, MouseMove
 from bokeh.models import (
@@ -65,6 +66,7 @@ class SkyMap:
         self.want = _cell_source(url="", max_zoom=0, alpha=1.0)
         self.goal = _cell_source(x0=0.0, x1=0.0, y0=0.0, y1=0.0, serial=0)
         self.probe = _cell_source(layer="", base=base_url, units="", tail=tail)
+        self._token_tail = tail
         self.readout = Div(
             text="",
             disable_math=True,
@@ -90,9 +92,11 @@ class SkyMap:
         """Whether no tiles were shown yet."""
         return not self.want.data["url"][0]
 
-    def name_layer(self, layer_id: str, units: str) -> None:
-        """Say which layer the value under the pointer comes from."""
-        self.probe.data = {**self.probe.data, "layer": [layer_id], "units": [units]}
+    def name_layer(self, layer_id: str, units: str, choice: Mapping[str, str]) -> None:
+        """Say which numbers the value under the pointer comes from; "" for none."""
+        tail = f"&{urlencode(choice)}" if choice else ""
+        said = {"layer": [layer_id], "units": [units], "tail": [tail + self._token_tail]}
+        self.probe.data = {**self.probe.data, **said}
 
     def serve_from(self, base_url: str) -> None:
         """Ask another server for the values under the pointer."""
@@ -120,7 +124,7 @@ class SkyMap:
     def go_to(self, ra: float, dec: float, width: float) -> None:
         """Centre the map on a position; `width` in degrees along the x axis."""
         u = (-ra + 180.0) % 360.0 - 180.0
-        height = width * self._shape
+        height = width * self.shape
         self.figure.x_range.update(start=u - width / 2, end=u + width / 2)
         self.figure.y_range.update(start=dec - height / 2, end=dec + height / 2)
         self._agree_on_ranges()
@@ -137,10 +141,20 @@ class SkyMap:
     def fit(self, coverage: Coverage) -> tuple[float, float, float]:
         """Return (ra, dec, width) of a view that shows `coverage` whole."""
         ra, dec, width, height = coverage_view(coverage)
-        return ra, dec, min(max(width, height / self._shape), SQUARE)
+        return ra, dec, min(max(width, height / self.shape), SQUARE)
+
+    def must_move(self, coverage: Coverage, center: tuple[float, float], width: float) -> bool:
+        """Whether a view must move for a layer to be seen: it is elsewhere, or but a dot."""
+        if self.fresh or self.fit(coverage)[2] < width / 8:
+            return True
+        height = self.view.data["height"][0]
+        across = ((coverage.ra_east + coverage.ra_west) / 2 - center[0] + 180.0) % 360.0 - 180.0
+        down = (coverage.dec_min + coverage.dec_max) / 2 - center[1]
+        aside = abs(across) >= (coverage.ra_east - coverage.ra_west + width) / 2
+        return bool(aside or abs(down) >= (coverage.dec_max - coverage.dec_min + height) / 2)
 
     @property
-    def _shape(self) -> float:
+    def shape(self) -> float:
         """Height over width of the map on screen, as the browser last told."""
         return float(self.view.data["height"][0] / self.view.data["width"][0])
 
@@ -159,6 +173,7 @@ class SkyMap:
         )
         self.want.js_on_change("data", swap)
         plot.js_on_change("inner_width", swap)  # a page made again shows what was wanted last
+        plot.js_on_change("renderers", swap)  # and so does one that got more markers
         goal = CustomJS(args={"plot": plot, "goal": self.goal}, code=asset("goal.js"))
         self.goal.js_on_change("data", goal)
         plot.tags = [self.goal]  # nothing else would make it part of the page

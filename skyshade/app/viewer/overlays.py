@@ -40,18 +40,39 @@ class Sources:
 
     def __init__(self, plot: figure, lists: Iterable[SourceList], on_pick: OnPick) -> None:
         self.names: dict[str, tuple[float, float]] = {}
+        self._plot, self._on_pick = plot, on_pick
         self._markers: dict[str, Markers] = {}
-        for n, found in enumerate(lists):
-            colour = COLOURS[n % len(COLOURS)]
-            markers = Markers(plot, found.title, on_pick, colour=colour)
-            columns = dict(found.columns)
-            rows = Rows(np.asarray(found.ra), np.asarray(found.dec), columns, found.names, 7.5)
-            markers.show(rows)
-            self._markers[found.id] = markers
-            for name, ra, dec in zip(found.names, found.ra, found.dec, strict=True):
-                key = " ".join(str(name).split()).casefold()
-                if key and not key.isdigit():  # a row's number is no name to go to
-                    self.names.setdefault(key, (float(ra), float(dec)))
+        self._lists: dict[str, SourceList] = {}
+        self.show(lists)
+
+    def show(self, lists: Iterable[SourceList]) -> None:
+        """Mark these lists; those of the same id are replaced, others go."""
+        wanted = {found.id: found for found in lists}
+        for name in [name for name in self._lists if name not in wanted]:
+            del self._lists[name]
+            self._markers[name].clear()
+        for name, found in wanted.items():
+            if self._lists.get(name) is not found:
+                self._lists[name] = found
+                self._mark(found)
+        self.names.clear()
+        for found in self._lists.values():
+            self._learn(found)
+
+    def _mark(self, found: SourceList) -> None:
+        if found.id not in self._markers:
+            colour = COLOURS[len(self._markers) % len(COLOURS)]
+            self._markers[found.id] = Markers(self._plot, found.title, self._on_pick, colour=colour)
+        columns = dict(found.columns)
+        rows = Rows(np.asarray(found.ra), np.asarray(found.dec), columns, found.names, 7.5)
+        self._markers[found.id].title = found.title
+        self._markers[found.id].show(rows)
+
+    def _learn(self, found: SourceList) -> None:
+        for name, ra, dec in zip(found.names, found.ra, found.dec, strict=True):
+            key = " ".join(str(name).split()).casefold()
+            if key and not key.isdigit():  # a row's number is no name to go to
+                self.names.setdefault(key, (float(ra), float(dec)))
 
     def choose(self, ids: Sequence[str]) -> None:
         """Show these lists and hide the others."""
@@ -80,6 +101,12 @@ class Boxes:
         self._renderer.nonselection_glyph = None
         tips = [("box", "@name"), ("about", "@description")]
         plot.add_tools(HoverTool(renderers=[self._renderer], tooltips=tips, visible=False))
+
+    def put(self, boxes: Sequence[Box]) -> None:
+        """Show other boxes."""
+        columns = box_columns(boxes)
+        if columns != self._renderer.data_source.data:
+            self._renderer.data_source.data = columns
 
     def show(self, *, visible: bool) -> None:
         """Show or hide them all."""

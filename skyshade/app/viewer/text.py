@@ -41,9 +41,14 @@ _ANGLE = re.compile(
 )
 
 _RECIPROCAL = re.compile(r"^1 ?/ ?([A-Za-z]+)([0-9]*)$")
+_POWER = re.compile(r"\b1(?:\.0*)?[eE]([-+]?)0*(\d+)\b")
+_MICRO = re.compile(r"(?<![A-Za-z])u(?=(?:K|Jy|m|s|as|arcsec|V|W|A|G|g)(?![a-z]))")
+_WORDS = re.compile(r"(?<![A-Za-z])(?:[Aa]ngstroms?|micron)(?![A-Za-z])")
 _EXPONENT = re.compile(
-    r"(?:(?<=[A-Za-z])(?:\*\*|\^)?|(?<=\d)(?:\*\*|\^))(?:\(([-+]?\d+)\)|([-+]?\d+)(?![\w.]))"
+    r"(?:(?<=[A-Za-z\u00b5\u00c5])(?:\*\*|\^)?|(?<=\d)(?:\*\*|\^))"
+    r"(?:\(([-+]?\d+)\)|([-+]?\d+)(?![\w.]))"
 )
+_FACTOR = re.compile(r"(?<=10)([\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+) ?(?=[A-Za-z\u00b5])")
 _RAISED = str.maketrans(
     "-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "+"
 )
@@ -89,9 +94,17 @@ def cell(value: Any) -> str:
 
 
 def pretty_units(units: str) -> str:
-    """Return units with raised exponents: ``deg-2``, ``deg**-2`` and ``1 / deg2`` alike."""
+    """Return units as they are printed in papers, from what FITS, astropy and people write.
+
+    Raised exponents (``deg-2``, ``deg**-2``, ``1 / deg2``, ``10**(-6)counts/s``, ``1e-06 ct / s``),
+    a true micro sign (``uK_CMB``, ``uJy/beam``), and no spaces about a slash.
+    """
     units = _RECIPROCAL.sub(lambda found: f"{found[1]}-{found[2] or 1}", units)
-    return _EXPONENT.sub(lambda found: (found[1] or found[2]).translate(_RAISED), units)
+    units = _WORDS.sub(lambda found: "\u00b5m" if found[0] == "micron" else "\u00c5", units)
+    units = _MICRO.sub("\u00b5", units)
+    units = _POWER.sub(lambda found: f"10**({found[1]}{found[2]})", units)
+    units = _EXPONENT.sub(lambda found: (found[1] or found[2]).translate(_RAISED), units)
+    return _FACTOR.sub(r"\1 ", units.replace(" / ", "/"))
 
 
 def hms(ra: float, decimals: int = 1) -> str:

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
 import param
+from bokeh.events import Tap
 
-from skyshade.app.viewer.assets import asset
+from skyshade.app.viewer.card import Card
+from skyshade.app.viewer.choices import COLOURED, Numbers
 from skyshade.app.viewer.colours import Colours
-from skyshade.app.viewer.controls import Controls, html_pane, tie
+from skyshade.app.viewer.controls import Controls, html_pane, softening, tie
+from skyshade.app.viewer.export import export_html
 from skyshade.app.viewer.figure import SkyMap
-from skyshade.app.viewer.labels import BecomesExact, layer_groups, notes_html, title_html
-from skyshade.app.viewer.markers import details_html
+from skyshade.app.viewer.labels import (
+    is_exact,
+    layer_groups,
+    notes_html,
+    source_options,
+    title_html,
+    trouble_of,
+)
+from skyshade.app.viewer.layout import whole_page
+from skyshade.app.viewer.lists import Lists
 from skyshade.app.viewer.overlays import Boxes, Points, Sources, view_coverage
+from skyshade.app.viewer.parameters import STYLE, TIED, Parameters
 from skyshade.app.viewer.picture import picture
 from skyshade.app.viewer.session import Session, changes_page, listen
 from skyshade.app.viewer.text import parse_position, pretty_units
 from skyshade.app.viewer.urls import deepest, tile_url
 from skyshade.errors import InputError
 from skyshade.shaders.colormaps import colormap_names
-from skyshade.types import STRETCHES, Layer, Statistics, Style
+from skyshade.types import COLOUR_STRETCHES, STRETCHES, Layer, Statistics, Style
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,14 +42,11 @@ if TYPE_CHECKING:
     from skyshade.atlas.atlas import Atlas
     from skyshade.atlas.events import Event
 
+NEAR = 5000  # native pixels across the map, below which no tile needs an overview
 GO_TO_WIDTH = 2.0  # degrees shown around a position that was asked for
-TIED = (
-    "layer", "cmap", "stretch", "reverse", "opacity", "graticule", "boxes", "points", "sources",
-)  # fmt: skip
-STYLE = ("cmap", "vmin", "vmax", "stretch", "reverse")
 
 
-class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for us
+class Viewer(Parameters):
     """A sky map with layers, colours and overlays.
 
     Parameters
@@ -54,25 +61,8 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
     height : int, optional
         Pixels; None fills the page.
     **params
-        First values of the parameters below.
+        First values of the parameters; see `Parameters`.
     """
-
-    layer = param.Selector(default=None, objects=[], doc="Id of the layer.")
-    cmap = param.Selector(default="viridis", objects=["viridis"], doc="Colour map.")
-    vmin = param.Number(default=None, allow_None=True, doc="First colour; None: automatic.")
-    vmax = param.Number(default=None, allow_None=True, doc="Last colour; None: automatic.")
-    stretch = param.Selector(default="linear", objects=list(STRETCHES), doc="Norm.")
-    reverse = param.Boolean(default=False, doc="Turn the colour map round.")
-    opacity = param.Number(default=1.0, bounds=(0.0, 1.0))
-    center = param.NumericTuple(default=(0.0, 0.0), length=2, doc="ICRS ra, dec in degrees.")
-    width = param.Number(
-        default=360.0, bounds=(0.0, 420.0), inclusive_bounds=(False, True), doc="Degrees."
-    )
-    sexagesimal = param.Boolean(default=False, doc="Axes in h m s and d m s.")
-    graticule = param.Boolean(default=True)
-    boxes = param.Boolean(default=True, doc="Show the highlight boxes.")
-    points = param.Boolean(default=True, doc="Show rows of a catalogue where they are few.")
-    sources = param.List(default=[], item_type=str, doc="Ids of the source lists shown.")
 
     def __init__(
         self,
@@ -88,12 +78,12 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
         self._atlas, self._base, self._token, self._height = atlas, base_url, token, height
         self._map = SkyMap(base_url, token=token)
         self.session = Session(self._map.figure)
-        self._moving = False
+        self._moving = self._offering = False
+        self._numbers = Numbers(atlas)
         self._statistics: Statistics | None = None
-        entries = [e for e in atlas.entries() if e.layer is not None]
-        self.param.layer.objects = [e.id for e in entries]
         self.param.cmap.objects = list(colormap_names())
         self._build()
+        self.param.layer.objects = self._lists.layers()
         self._subscription = listen(atlas, self, "_news")
         self.sources = [s.id for s in atlas.source_lists()]
         self._connect()
@@ -105,10 +95,7 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
     def _build(self) -> None:
         lists, boxes = self._atlas.source_lists(), self._atlas.boxes()
         self._controls = Controls(
-            layer_groups(self._atlas),
-            self.param.cmap.objects,
-            {f"{s.title} ({len(s)})": s.id for s in lists},
-            len(boxes),
+            layer_groups(self._atlas), self.param.cmap.objects, source_options(lists), len(boxes)
         )
         plot = self._map.figure
         self._colours = Colours(plot, self._controls)
@@ -116,36 +103,11 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
         self._points = Points(plot, self.session, self._details, self._counted)
         self._sources = Sources(plot, lists, self._details)
         self._title = html_pane(margin=(8, 12, 0, 14), height=24)
-        self._card = html_pane(
-            sizing_mode=None,
-            width=300,
-            margin=0,
-            styles={"position": "absolute", "right": "110px", "top": "84px", "z-index": "20"},
-        )
-        self._cards = count()
-        self._panel = self._layout()
+        self._card = Card(self.session)
+        self._lists = Lists(self._atlas, self._controls, self._sources, self._boxes)
+        parts = (self._controls.panel, self._title, self._map, self._card.pane)
+        self._panel = whole_page(*parts, height=self._height)
         self.session.root = self._panel
-
-    def _layout(self) -> pn.Row:
-        readout = pn.pane.Bokeh(
-            self._map.readout, sizing_mode="stretch_width", height=24, margin=(0, 16, 0, 14)
-        )
-        self._map.readout.stylesheets = [asset("panes.css")]
-        main = pn.Column(
-            self._title,
-            readout,
-            pn.pane.Bokeh(self._map.figure, sizing_mode="stretch_both", margin=0),
-            self._card,
-            sizing_mode="stretch_both",
-            margin=0,
-            styles={"position": "relative", "min-width": "0"},
-        )
-        size: dict[str, Any] = {"sizing_mode": "stretch_both"}
-        if self._height is not None:
-            size = {"sizing_mode": "stretch_width", "height": self._height}
-        return pn.Row(
-            self._controls.panel, main, margin=0, styles={"background": "#0d1119"}, **size
-        )
 
     def __panel__(self) -> pn.viewable.Viewable:
         """Return the layout; one page at a time can show it."""
@@ -175,11 +137,18 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
         return picture(self._current, self._style(), self.center, self.width, pixels)
 
     @property
+    def _layer(self) -> Layer:
+        """The layer as it is published."""
+        return self._numbers.published(self.layer)
+
+    @property
     def _current(self) -> Layer:
-        if self.layer is None:
-            msg = "there is no layer to show: every file was rejected"
-            raise InputError(msg)
-        return self._atlas.layer(self.layer)
+        """The layer with the plane and the reduction that were chosen."""
+        return self._numbers.current(self.layer, self.plane, self.reduction)
+
+    @property
+    def _query(self) -> dict[str, str]:
+        return self._numbers.choices.query(self.plane, self.reduction)
 
     def _style(self) -> Style:
         given = {name: getattr(self, name) for name in STYLE}
@@ -193,6 +162,9 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
             tie(getattr(ours, name), self, name)
         tie(ours.angles, self, "sexagesimal")
         ours.slider.param.watch(self._slid, "value_throttled")
+        ours.softening.param.watch(
+            lambda event: self.param.update(q=softening(event.new)), "value_throttled"
+        )
         ours.vmin.param.watch(self._typed, "value")
         ours.vmax.param.watch(self._typed, "value")
         ours.auto.on_click(lambda _: self.param.update(vmin=None, vmax=None))
@@ -200,46 +172,64 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
         ours.go_to.param.watch(lambda event: event.new and self._find(event.new), "value")
         watch = self.param.watch
         watch(self._layer_changed, "layer")
+        watch(self._choice_changed, ["plane", "reduction"])
         watch(self._restyle, [*STYLE, "opacity"])
         watch(self._move, ["center", "width"])
         watch(self._toggle, ["sexagesimal", "graticule", "boxes", "points", "sources"])
+        self._map.figure.on_event(Tap, self._tapped)
         self._map.view.on_change("data", lambda attr, old, new: self._moved(new))  # noqa: ARG005
 
     @changes_page
     def _layer_changed(self, *_: object) -> None:
         if self.layer is None:
             return
+        self._offer()
         layer = self._current
-        info = layer.info
-        self._statistics = None
-        self._map.name_layer(self.layer, pretty_units(info.units))
-        self._map.limit_zoom(info.resolution)
+        kind = layer.info.kind
+        self._map.limit_zoom(layer.info.resolution)
+        self._controls.points.visible = kind == "catalog"
+        self._controls.show_colours(kind, self.param.stretch.objects, layer.info.style.q)
+        self._colours.prepare(coloured=kind in COLOURED)
         self._follow()
-        self._controls.points.visible = info.kind == "catalog"
         self._counted(0, False)
-        self._head()
-        must_fit = self._should_fit(layer)
-        self.param.update(**{name: getattr(info.style, name) for name in STYLE})
-        self._show_tiles()
+        must_fit = self._map.must_move(layer.info.coverage, self.center, self.width)
+        self.param.update(**{name: getattr(layer.info.style, name) for name in STYLE})
+        self._show_numbers()
         if must_fit:
             self.reset()
-        self.session.later(layer.statistics, lambda found: self._learned(layer, found))
+
+    def _offer(self) -> None:
+        """Offer the planes, reductions and stretches of the layer, and choose among them."""
+        found, self._statistics = self._numbers.offer(self.layer), None
+        kept = self.reduction if self.reduction in found.reductions else found.reduction
+        coloured = self._layer.info.kind in COLOURED
+        self.param.stretch.objects = list(COLOUR_STRETCHES if coloured else STRETCHES)
+        self._offering = True
+        try:
+            for name, names in (("plane", found.planes), ("reduction", found.reductions)):
+                self.param[name].objects = [None, *names]
+                self._controls.offer(name, names)
+            self.param.update(plane=found.plane, reduction=kept)
+        finally:
+            self._offering = False
+
+    @changes_page
+    def _choice_changed(self, *_: object) -> None:
+        """Show other numbers: with a range of their own, in the same colours."""
+        if self.layer is not None and not self._offering:
+            style, self._statistics = self._current.info.style, None
+            self.param.update(vmin=style.vmin, vmax=style.vmax)
+            self._show_numbers()
+
+    def _show_numbers(self) -> None:
+        """Bring tiles, title, read-out and histogram in line with the numbers chosen."""
+        layer = self._current
+        info = layer.info
+        shown = "" if info.kind in COLOURED else info.id
+        self._map.name_layer(shown, pretty_units(info.units), self._query)
+        self._show_tiles()
         self._look()
-
-    def _should_fit(self, layer: Layer) -> bool:
-        """Whether the view must move for the layer to be seen."""
-        if self._map.fresh:
-            return True
-        _, _, width = self._map.fit(layer.info.coverage)
-        return width < self.width / 8 or not self._overlaps(layer)
-
-    def _overlaps(self, layer: Layer) -> bool:
-        it, (ra, dec) = layer.info.coverage, self.center
-        height = self._map.view.data["height"][0]
-        across = abs(((it.ra_east + it.ra_west) / 2 - ra + 180.0) % 360.0 - 180.0)
-        down = abs((it.dec_min + it.dec_max) / 2 - dec)
-        near = bool(across < (it.ra_east - it.ra_west + self.width) / 2)
-        return near and bool(down < (it.dec_max - it.dec_min + height) / 2)
+        self.session.later(layer.statistics, lambda found: self._learned(layer, found))
 
     @changes_page
     def _learned(self, layer: Layer, statistics: Statistics) -> None:
@@ -252,18 +242,19 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
         if self.layer is None:
             return
         self._show_tiles()
+        self._export()
         if self._statistics is not None:
             self._colours.show(self._current.info, self._style(), self._statistics)
 
     def _show_tiles(self) -> None:
         layer = self._current
-        # previews have no version: tiles of the same address would not be asked for again
-        exact = not isinstance(layer, BecomesExact) or layer.ready
-        version = layer.version if exact else ""
+        # previews are asked for again when the version in their address changes
+        version = layer.version if is_exact(layer) else f"preview-{layer.version}"
         url = tile_url(
             self._base,
             layer.info.id,
             self._style(),
+            choice=self._query,
             double=layer.info.kind != "catalog",
             version=version,
             token=self._token,
@@ -290,9 +281,12 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
             self._counted(0, drawn=False)
 
     def _head(self) -> None:
-        info, entry = self._current.info, self._atlas.entry(self.layer)
-        self._title.object = title_html(info, "" if entry.state == "ok" else entry.reason)
-        self._controls.notes.object = notes_html(info)
+        layer, trouble = self._current, trouble_of(self._atlas.entry(self.layer))
+        exact = is_exact(layer) or self.width < NEAR * layer.info.resolution
+        text = title_html(layer.info, self._query.values(), trouble, exact=exact)
+        if text != self._title.object:
+            self._title.object = text
+        self._controls.notes.object = notes_html(layer.info)
 
     # the view
 
@@ -329,32 +323,34 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
     @changes_page
     def _moved(self, view: Mapping[str, Sequence[float]]) -> None:
         """Take over where the browser's view has come to rest."""
-        with self._browser_moves():
-            ra, dec, width = (float(view[name][0]) for name in ("ra", "dec", "width"))
-            self.param.update(center=(ra, dec), width=width)
-        self._look()
-
-    @contextmanager
-    def _browser_moves(self) -> Iterator[None]:
+        ra, dec, width = (float(view[name][0]) for name in ("ra", "dec", "width"))
         self._moving = True
         try:
-            yield
+            self.param.update(center=(ra, dec), width=width)
         finally:
             self._moving = False
+        self._look()
 
     def _look(self) -> None:
-        if self.points and self.layer is not None:
-            height = self._map.view.data["height"][0]
-            ra, dec = self.center
+        """Tell what depends on the view: rows, a link to its pixels, whether it is a preview."""
+        if self.layer is None:
+            return
+        self._head()
+        self._export()
+        if self.points:
+            (ra, dec), height = self.center, self._map.view.data["height"][0]
             self._points.look(view_coverage(ra, dec, self.width, height))
+
+    def _export(self) -> None:
+        ra, dec = self.center
+        shown = view_coverage(ra, dec, self.width, self.width * self._map.shape)
+        words = (self._style(), self._query, self._token)
+        text = export_html(self._base, self._layer.info, shown, *words)
+        self._controls.export.object, self._controls.export.visible = text, bool(text)
 
     @changes_page
     def _counted(self, total: int, drawn: bool) -> None:
-        note = ""
-        if total and self.points and self._controls.points.visible:
-            note = f"{total:,} rows in view" + ("" if drawn else "; zoom in to see each")
-        self._controls.points_note.object = f'<div class="note">{note}</div>'
-        self._controls.points_note.visible = bool(note)
+        self._controls.count_rows(total if self.points else 0, drawn)
 
     # from the page to parameters
 
@@ -374,15 +370,50 @@ class Viewer(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for
 
     @changes_page
     def _details(self, title: str, cells: Mapping[str, str]) -> None:
-        self._card.object = details_html(title, cells, next(self._cards))
+        self._card.show(title, cells)
+
+    def _tapped(self, event: Tap) -> None:
+        if self.layer is not None and self._layer.info.kind != "catalog" and abs(event.y) <= 90.0:
+            self._card.tell(self._current, -event.x % 360.0, float(event.y))
+
+    # what the atlas tells
 
     @changes_page
     def _news(self, events: Sequence[Event]) -> None:
         """React to what the atlas published; runs in the page's turn."""
         lost = any(event.get("type") == "lost" for event in events)
-        if self.layer is None or not (lost or self.layer in {event.get("id") for event in events}):
+        mine = [event for event in events if lost or event.get("id") == self.layer]
+        if lost or any(event.get("type") == "layers" or "state" in event for event in events):
+            self._list_changed()
+        if self.layer is None or not mine:
             return
+        if lost or any("version" in event for event in mine):
+            self._renewed()
+        elif any("quality" in event for event in mine):
+            self._refresh()
+        else:  # the layer is not well: the tiles that there are stay
+            self._head()
+
+    def _refresh(self) -> None:
+        """Look again at the same numbers: they are exact now."""
         self._head()
         self._show_tiles()
         layer = self._current
         self.session.later(layer.statistics, lambda found: self._learned(layer, found))
+
+    def _renewed(self) -> None:
+        """Show a layer that was read anew, with the view and the colours as they are."""
+        self._offer()
+        self._map.limit_zoom(self._layer.info.resolution)
+        self._follow()
+        self._show_numbers()
+
+    def _list_changed(self) -> None:
+        """Offer what there is by now; without a layer so far, show the first."""
+        ids = self._lists.layers()
+        self.param.layer.objects = ids
+        self._lists.renew()
+        self.sources = self._lists.shown(self.sources)
+        self._sources.choose(self.sources)
+        if self.layer not in ids:
+            self.layer = next(iter(ids), None)

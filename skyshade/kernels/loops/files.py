@@ -25,3 +25,19 @@ def read_rows(fd: int, offset: int, pitch: int, out: Any) -> int:
             return row
     count: int = rows
     return count
+
+
+@jit
+def read_pieces(fd: int, offsets: Any, sizes: Any, out: Any) -> int:
+    """Read piece by piece; a short read is tried once more from where it ended."""
+    start, at, filled = out.ctypes.data, 0, 0
+    for n in range(offsets.size):
+        size = sizes[n]
+        got = max(_pread(fd, start + at, size, offsets[n]), 0)
+        if 0 < got < size:
+            got += max(_pread(fd, start + at + got, size - got, offsets[n] + got), 0)
+        out[at + got : at + size] = 0
+        at += size
+        filled += 1 if got == size else 0
+    count: int = filled
+    return count

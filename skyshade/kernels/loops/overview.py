@@ -5,8 +5,75 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
 from skyshade.kernels.loops.jit import jit
+
+_LARGEST = np.float32(np.finfo(np.float32).max)
+_CHUNK = 1024  # columns whose sums stay in the first cache
+_NATIVE = {types.uint16: types.int16, types.uint32: types.float32, types.uint64: types.float64}
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _native(_typing: Any, stored: Any) -> Any:
+    """Return the number whose big-endian bytes were read as a native unsigned integer."""
+    made = _NATIVE[stored]
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.bitcast(builder.bswap(args[0]), context.get_value_type(made))
+
+    return made(stored), generate
+
+
+@jit
+def _add_rows(a: Any, b: Any, both: bool, blank: int, sums: Any, counts: Any) -> None:
+    """Add two rows (`a` alone unless `both`) to the sums of their columns."""
+    for c in range(a.size):
+        u, v = _native(a[c]), _native(b[c])
+        good_u = (abs(u) <= _LARGEST) & (a[c] != blank)
+        good_v = (abs(v) <= _LARGEST) & (b[c] != blank) & both
+        sums[c] += (np.float64(u) if good_u else 0.0) + (np.float64(v) if good_v else 0.0)
+        counts[c] += np.int32(good_u) + np.int32(good_v)
+
+
+@jit
+def _fold(sums: Any, counts: Any, to_sums: Any, to_counts: Any) -> None:
+    """Merge pairs of columns."""
+    for c in range(to_sums.size):
+        to_sums[c] = sums[2 * c] + sums[2 * c + 1]
+        to_counts[c] = counts[2 * c] + counts[2 * c + 1]
+
+
+@jit
+def _divide(sums: Any, counts: Any, mean: Any, weight: Any) -> None:
+    for c in range(mean.size):
+        mean[c] = sums[c] / counts[c] if counts[c] else np.nan
+        weight[c] = counts[c]
+
+
+@jit
+def block_means(stored: Any, blank: int, side: int, mean: Any, weight: Any) -> None:
+    """Merge blocks, two rows of a chunk of columns at a time."""
+    height, width = stored.shape
+    sums, counts = np.empty((2, _CHUNK)), np.empty((2, _CHUNK), np.int32)
+    for r in range(mean.shape[0]):
+        last = min((r + 1) * side, height)
+        for x in range(0, width, _CHUNK):
+            n = min(_CHUNK, width - x)
+            sums[0] = 0.0
+            counts[0] = 0
+            for y in range(r * side, last, 2):
+                both = y + 1 < last
+                below = stored[y + 1 if both else y, x : x + n]
+                _add_rows(stored[y, x : x + n], below, both, blank, sums[0], counts[0])
+            whole, at = _CHUNK, 0
+            while whole * side > _CHUNK:
+                whole //= 2
+                _fold(sums[at], counts[at], sums[1 - at, :whole], counts[1 - at, :whole])
+                at = 1 - at
+            first, end = x // side, (x + n + side - 1) // side
+            _divide(sums[at], counts[at], mean[r, first:end], weight[r, first:end])
 
 
 @jit
@@ -69,3 +136,57 @@ def merge_states(mean: Any, weight: Any, coarse: Any, coarse_weight: Any) -> Non
         for k in range(2 * r, min(2 * r + 2, mean.shape[0])):
             _state_row(mean[k], weight[k], sums, weights)
         _write(sums, weights, coarse[r], coarse_weight[r])
+
+
+@jit
+def _larger_row(upper: Any, lower: Any, row: Any) -> None:
+    """Take the larger of two rows of pixels; minus infinity where both are missing."""
+    lowest = np.float32(-np.inf)
+    for c in range(upper.size):
+        a = upper[c] if abs(upper[c]) <= _LARGEST else lowest
+        b = lower[c] if abs(lower[c]) <= _LARGEST else lowest
+        row[c] = a if a > b else b
+
+
+@jit
+def merge_max(pixels: Any, coarse: Any) -> None:
+    """Take the largest, row pair by row pair."""
+    height, width = pixels.shape
+    row = np.full(2 * coarse.shape[1], np.float32(-np.inf), np.float32)
+    for r in range(coarse.shape[0]):
+        _larger_row(pixels[2 * r], pixels[min(2 * r + 1, height - 1)], row[:width])
+        for c in range(coarse.shape[1]):
+            a, b = row[2 * c], row[2 * c + 1]
+            most = a if a > b else b
+            coarse[r, c] = most if most >= -_LARGEST else np.float32(np.nan)
+
+
+@jit
+def _add_moments(n: Any, mean: Any, m2: Any, counts: Any, sums: Any, squares: Any) -> None:
+    """Add a row of states to the sums of their columns."""
+    for c in range(n.size):
+        count = np.float64(n[c])
+        middle = np.float64(mean[c]) if count > 0.0 else 0.0
+        counts[c] += count
+        sums[c] += count * middle
+        squares[c] += (m2[c] if count > 0.0 else 0.0) + count * middle * middle
+
+
+@jit
+def merge_moments(n: Any, mean: Any, m2: Any, out_n: Any, out_mean: Any, out_m2: Any) -> None:
+    """Merge moments, row pair by row pair; float64 holds more digits than the squares need."""
+    height, width = n.shape
+    counts, sums, squares = np.zeros(width + 1), np.zeros(width + 1), np.zeros(width + 1)
+    for r in range(out_n.shape[0]):
+        counts[:] = 0.0
+        sums[:] = 0.0
+        squares[:] = 0.0
+        for y in range(2 * r, min(2 * r + 2, height)):
+            _add_moments(n[y], mean[y], m2[y], counts, sums, squares)
+        for c in range(out_n.shape[1]):
+            count = counts[2 * c] + counts[2 * c + 1]
+            total = sums[2 * c] + sums[2 * c + 1]
+            middle = total / count if count > 0.0 else np.nan
+            spread = squares[2 * c] + squares[2 * c + 1] - total * middle
+            out_n[r, c], out_mean[r, c] = count, middle
+            out_m2[r, c] = spread if spread > 0.0 else 0.0

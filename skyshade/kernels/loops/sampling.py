@@ -193,3 +193,63 @@ def nearest(box: Any, x: Any, y: Any, limits: Any, place: Any, out: Any) -> None
         for k in range(width):
             s = box[_within(j[k], last_row), _within(i[k], last_col)]
             out[r, k] = s if s - s == 0.0 and fu[k] == fu[k] else np.nan
+
+
+@jit
+def _column(i: int, first: int, period: int) -> int:
+    """Return the box column of a level column, round a cyclic map."""
+    col: int = i - first
+    if col < 0:
+        return col + period
+    return col - period if period > 0 and col >= period else col
+
+
+@jit
+def touched_max(box: Any, left: Any, right: Any, low: Any, high: Any, place: Any, out: Any) -> None:
+    """Take the largest pixel, displayed pixel by displayed pixel."""
+    height, width = box.shape
+    for r in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            most = np.float32(-np.inf)
+            y0, y1 = max(low[r, c] - place[1], 0), min(high[r, c] - place[1], height - 1)
+            for i in range(left[r, c], right[r, c] + 1):
+                x = _column(i, place[0], place[2])
+                if 0 <= x < width:
+                    for y in range(y0, y1 + 1):
+                        v = box[y, x]
+                        if v - v == 0.0 and v > most:
+                            most = v
+            out[r, c] = most if most > -np.inf else np.nan
+
+
+@jit
+def _add_touched(n: Any, mean: Any, left: int, right: int, y0: int, y1: int, place: Any) -> Any:
+    """Return the number of base pixels touched and their sum."""
+    count = total = 0.0
+    for i in range(left, right + 1):
+        x = _column(i, place[0], place[2])
+        if 0 <= x < n.shape[1]:
+            for y in range(y0, y1 + 1):
+                if n[y, x] > 0.0:
+                    count += n[y, x]
+                    total += np.float64(n[y, x]) * mean[y, x]
+    return count, total
+
+
+@jit
+def touched_std(
+    n: Any, mean: Any, m2: Any, left: Any, right: Any, low: Any, high: Any, place: Any, out: Any
+) -> None:
+    """Merge moments in two passes: the mean, then the differences from it."""
+    for r in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            y0, y1 = max(low[r, c] - place[1], 0), min(high[r, c] - place[1], n.shape[0] - 1)
+            count, total = _add_touched(n, mean, left[r, c], right[r, c], y0, y1, place)
+            middle, spread = total / count if count > 0.0 else np.nan, 0.0
+            for i in range(left[r, c], right[r, c] + 1):
+                x = _column(i, place[0], place[2])
+                if 0 <= x < n.shape[1]:
+                    for y in range(y0, y1 + 1):
+                        if n[y, x] > 0.0:
+                            spread += m2[y, x] + n[y, x] * (mean[y, x] - middle) ** 2
+            out[r, c] = np.sqrt(spread / count) if count > 0.0 else np.nan

@@ -6,12 +6,14 @@ import re
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from skyshade.app.server import Server
 from skyshade.app.settings import Settings
 from skyshade.app.view import Viewer, view
 from skyshade.atlas.atlas import Atlas
+from skyshade.atlas.build import open_layers
 from skyshade.errors import DataError, InputError
 
 
@@ -43,6 +45,21 @@ def test_view_serves_tiles_with_its_token(demo_data: Path) -> None:
         status, kind, data = get(url.replace("{Z}", "2").replace("{X}", "1").replace("{Y}", "0"))
         assert (status, kind) == (200, "image/png")
         assert data.startswith("\x89PNG")
+    finally:
+        viewer.close()
+
+
+def test_view_takes_layers(demo_data: Path) -> None:
+    counts, colour, _ = open_layers(demo_data / "tycho2_planes.fits").values()
+    difference = colour - counts
+    viewer = view(difference, counts, reduction="max")
+    try:
+        assert viewer.layer == difference.info.id
+        assert viewer.reduction == "max"
+        url = viewer._map.want.data["url"][0]
+        assert get(url.replace("{Z}", "1").replace("{X}", "0").replace("{Y}", "0"))[0] == 200
+        assert np.asarray(viewer.picture(200)).std() > 10
+        viewer.layer = counts.info.id
     finally:
         viewer.close()
 

@@ -105,8 +105,23 @@ def test_units() -> None:
     assert pretty_units("deg-2") == pretty_units("deg**-2") == "deg\N{SUPERSCRIPT MINUS}\u00b2"
     assert pretty_units("1 / deg2") == pretty_units("deg-2")
     assert pretty_units("1 / s") == "s\N{SUPERSCRIPT MINUS}\u00b9"
-    assert pretty_units("10**(-6)counts/s") == "10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT SIX}counts/s"
     assert pretty_units("K_CMB") == "K_CMB"
+    assert pretty_units("uK_CMB") == "\N{MICRO SIGN}K_CMB"
+    assert pretty_units("MJy / sr") == pretty_units("MJy/sr") == "MJy/sr"
+    assert pretty_units("uJy/beam") == "\N{MICRO SIGN}Jy/beam"
+    assert pretty_units("erg / (Angstrom s cm2)") == "erg/(\u00c5 s cm\u00b2)"
+
+
+@pytest.mark.parametrize(
+    "text", ["10**(-6)counts/s", "10^-6 counts/s", "10**-6 counts / s", "1e-06 counts / s"]
+)
+def test_a_power_of_ten_before_units(text: str) -> None:
+    assert pretty_units(text) == "10\N{SUPERSCRIPT MINUS}\N{SUPERSCRIPT SIX} counts/s"
+
+
+@pytest.mark.parametrize("text", ["sun", "counts", "ADU", "mag", "u", "K_RJ", "a 1 e"])
+def test_other_words_stay(text: str) -> None:
+    assert pretty_units(text) == text
 
 
 def test_markup_is_text() -> None:

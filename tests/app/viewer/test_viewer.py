@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import time
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,25 +13,7 @@ from bokeh.models import ColorBar, HoverTool, WMTSTileSource
 from skyshade.app.viewer import Viewer
 from skyshade.atlas.atlas import Atlas
 
-from .conftest import HOSTILE
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10.0
-    while not true():
-        assert time.monotonic() < end, "waited ten seconds in vain"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def viewer(atlas: Atlas) -> Viewer:
-    made = Viewer(atlas)
-    until(lambda: made._statistics is not None)
-    return made
-
-
-def wanted(viewer: Viewer) -> str:
-    return str(viewer._map.want.data["url"][0])
+from .conftest import HOSTILE, until, wanted
 
 
 def browser_view(viewer: Viewer, ra: float, dec: float, width: float, height: float) -> None:
@@ -126,10 +106,12 @@ def test_previews_are_asked_for_again_when_exact(atlas: Atlas) -> None:
     layer.ready = False
     viewer = Viewer(atlas)
     before = wanted(viewer)
-    assert "v=" not in before
+    assert "v=preview-v1" in before
+    assert "preview" in viewer._title.object
     layer.ready = True
     atlas.events.publish({"type": "layer", "id": "sky", "quality": "exact"})
     until(lambda: "v=v1" in wanted(viewer))
+    until(lambda: "preview" not in viewer._title.object)
     viewer.close()
 
 
@@ -177,12 +159,12 @@ def test_rows_appear_when_the_view_holds_few(viewer: Viewer) -> None:
 def test_a_click_shows_every_column_as_text(viewer: Viewer) -> None:
     markers = viewer._sources._markers["list"]
     markers.source.selected.indices = [1]
-    first = viewer._card.object
+    first = viewer._card.pane.object
     assert "<img" not in first
     assert "&lt;img src=x onerror=alert(1)&gt;" in first
     markers.source.selected.indices = []
     markers.source.selected.indices = [1]
-    assert viewer._card.object != first, "a closed card must open again"
+    assert viewer._card.pane.object != first, "a closed card must open again"
 
 
 def test_hover_shows_values_as_text(viewer: Viewer) -> None:

@@ -20,6 +20,13 @@ function loaded(source) {
     return tile != null && (tile.loaded || tile.finished);
   });
 }
+// Python knows the first renderer only: when it adds markers, it sends a list with that one in it.
+function put_back() {
+  const ours = [state.front, state.back].filter((renderer) => renderer != null);
+  if (ours.every((renderer) => plot.renderers.includes(renderer))) return;
+  const others = plot.renderers.filter((renderer) => renderer != first && !ours.includes(renderer));
+  plot.setv({ renderers: [...ours.reverse(), ...others] }, quiet);
+}
 function replace(old, ...come) {
   plot.setv({ renderers: [...come, ...plot.renderers.filter((renderer) => renderer != old)] }, quiet);
 }
@@ -28,11 +35,13 @@ function swap(deadline) {
     state.timer = setTimeout(() => swap(deadline), 40);
     return;
   }
+  const old = state.front;
   state.back.setv({ alpha: want.data.alpha[0] }, quiet);
-  replace(state.front);
   [state.front, state.back, state.timer] = [state.back, null, 0];
+  replace(old);
 }
 
+put_back();
 if (url == state.url) {
   if (!state.timer || state.front.alpha != alpha) state.front.setv({ alpha }, quiet);
 } else {
@@ -51,7 +60,9 @@ if (url == state.url) {
     ...(old.pixel_ratio == null ? {} : { pixel_ratio: old.pixel_ratio }),
   });
   const back = new state.front.constructor({ tile_source: source, alpha: 0, smoothing: state.front.smoothing });
-  replace(state.back, back);
+  const unseen = state.back;
+  state.back = null;
+  replace(unseen, back);
   state.back = back;
   state.timer = setTimeout(() => swap(performance.now() + 8000), 80);
 }

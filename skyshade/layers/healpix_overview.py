@@ -1,0 +1,240 @@
+"""Overviews of HEALPix maps: coarse levels, gathered from every pixel in one pass over the file.
+
+The map is cut into tasks of whole coarse pixels: blocks of NESTED maps, bands of coarse rings of
+RING maps (a band reads the rings of which it holds a part, so that a few per cent of the rings are
+read twice). Tasks share nothing, so the numbers do not depend on who did what, or when.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skyshade.errors import ChangedError, DataError, SkyshadeError
+from skyshade.geometry.healpix import order_of
+from skyshade.kernels.healpix import coarse_rings, first_of_ring, renumber
+from skyshade.layers.healpix_states import Fold, Kind, State, kept, merged
+from skyshade.types import AnyArray, IntArray, SphereReader
+
+log = logging.getLogger("skyshade")
+
+FINEST = 10  # order of the finest level that is kept: nside 1024
+WORKERS = 2
+_READ = 1 << 20  # pixels read at once
+_TASK = 1 << 23  # pixels of a task
+
+
+def first_level(order: int) -> int:
+    """Return how many orders the finest kept level is coarser than a map of `order`."""
+    return max(1, order - FINEST)
+
+
+def as_float32(values: AnyArray) -> NDArray[np.float32]:
+    """Return values as float32; what float32 cannot hold becomes infinite (missing)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ascontiguousarray(values, np.float32)
+
+
+def checked(values: AnyArray, count: int) -> AnyArray:
+    """Return what a reader gave; DataError when it is not `count` pixels (kernels rely on it)."""
+    if values.shape != (count,):
+        raise DataError("map", f"pixels of shape {values.shape} were read, not {count}")
+    return values
+
+
+class SphereOverview:
+    """Levels `first_level` and coarser of one map, built once, by whichever threads offer to help.
+
+    Parameters
+    ----------
+    reader : SphereReader
+        Of order 1 (nside 2) at least.
+    kind : {"mean", "std", "extremes"}
+    """
+
+    def __init__(self, reader: SphereReader, kind: Kind) -> None:
+        self._reader, self._kind = reader, kind
+        self._version = reader.version()
+        self._order = order_of(reader.nside)
+        self.first = first_level(self._order)
+        self._lock = threading.Lock()
+        self._finished = threading.Event()
+        self._callbacks: list[Callable[[], None]] = []
+        self._levels: list[State] = []
+        self._state: State | None = None
+        self._error: BaseException | None = None
+        self._tasks = _bands(self._order, self.first, reader.nested)
+        self._taken = self._done = 0
+        self._started = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether the levels can be used."""
+        return bool(self._levels)
+
+    @property
+    def progress(self) -> float:
+        """Part of the map that has been read, 0 to 1."""
+        return self._done / len(self._tasks)
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the overview could not be built."""
+        return self._error if isinstance(self._error, Exception) else None
+
+    def level(self, k: int) -> State:
+        """Return what is kept of the level `k` orders coarser than the map; only when ready."""
+        return self._levels[k - self.first]
+
+    def start(self, submit: Callable[..., Any], on_ready: Callable[[], None] | None = None) -> None:
+        """Build in the background.
+
+        Parameters
+        ----------
+        submit : callable
+            ``submit(function)`` runs a function in a thread; called at most `WORKERS` times, at the
+            first call only.
+        on_ready : callable, optional
+            Called without arguments when the overview is ready, from the thread that made it so;
+            at once when it is already. Not called when building fails.
+        """
+        with self._lock:
+            first, self._started = not self._started, True
+            done = self.ready
+            if on_ready is not None and not done:
+                self._callbacks.append(on_ready)
+        if done:
+            if on_ready is not None:
+                on_ready()
+            return
+        for _ in range(min(WORKERS, len(self._tasks)) if first else 0):
+            submit(self._work)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Help to build, then wait until the overview is ready.
+
+        Raises
+        ------
+        DataError
+            The map could not be read, or building was cancelled.
+        TimeoutError
+            Others were still at it after `timeout` seconds.
+        """
+        with self._lock:
+            self._started = True
+        self._work()
+        if not self._finished.wait(timeout):
+            msg = f"overview is not ready after {timeout} s: {self.progress:.0%} is done"
+            raise TimeoutError(msg)
+        if isinstance(self._error, SkyshadeError):
+            raise self._error
+        if self._error is not None:
+            raise DataError("map", f"cannot be read: {self._error}") from self._error
+
+    def cancel(self) -> None:
+        """Stop building after the pieces at hand; `wait` raises DataError from now on."""
+        if not self.ready:
+            self._fail(DataError("map", "building its overview was cancelled"))
+
+    def _work(self) -> None:
+        callbacks: list[Callable[[], None]] = []
+        while (task := self._take()) is not None:
+            try:
+                self._gather(task)
+                callbacks = self._count()
+            except Exception as error:  # noqa: BLE001 (a thread's end: nobody else would hear of it)
+                log.warning("overview cannot be built, coarse tiles stay previews: %s", error)
+                self._fail(error)
+        for call in callbacks:
+            call()
+
+    def _take(self) -> tuple[int, int] | None:
+        with self._lock:
+            if self._error is not None or self._taken >= len(self._tasks):
+                return None
+            if self._state is None:
+                count = 12 << 2 * (self._order - self.first)
+                arrays = {"mean": 2, "std": 3, "extremes": 2}[self._kind]
+                self._state = tuple(np.empty(count, np.float32) for _ in range(arrays))
+            self._taken += 1
+            return self._tasks[self._taken - 1]
+
+    def _gather(self, task: tuple[int, int]) -> None:
+        first, last = task
+        nested, order = self._reader.nested, self._order - self.first
+        if nested:
+            begin, end = first, last
+        else:
+            begin, end = (int(n) for n in first_of_ring(np.array([first, last]), order))
+        fold = Fold(self._kind, begin, end - begin)
+        for values, at in self._pixels(first, last):
+            fold.add(values, at)
+        if self._reader.version() != self._version:
+            raise ChangedError("map", "changed while its overview was built")
+        place: IntArray | slice = slice(begin, end)
+        if not nested:
+            place = np.empty(end - begin, np.int64)
+            renumber(np.arange(begin, end), order, False, place)
+        whole = self._state  # None once another thread has failed
+        for array, part in zip(whole or (), fold.state(), strict=False):
+            array[place] = part
+
+    def _pixels(self, first: int, last: int) -> Iterator[tuple[NDArray[np.float32], IntArray]]:
+        """Yield the base pixels of a task in pieces, with the coarse pixels that hold them."""
+        k = self.first
+        if self._reader.nested:
+            start, stop = first << 2 * k, last << 2 * k
+        else:
+            rings = np.array([((first - 1) << k) + 1, last << k])
+            start, stop = (int(n) for n in first_of_ring(rings, self._order))
+        for begin in range(start, stop, _READ):
+            if self._error is not None:
+                return
+            end = min(begin + _READ, stop)
+            values = as_float32(checked(self._reader.read(begin, end), end - begin))
+            if self._reader.nested:
+                at = np.arange(begin, end) >> 2 * k
+            else:
+                at = np.empty(end - begin, np.int64)
+                coarse_rings(begin, self._order, k, at)
+            yield values, at
+
+    def _count(self) -> list[Callable[[], None]]:
+        """Count a finished task; after the last one, finish and return whom to tell."""
+        with self._lock:
+            self._done += 1
+            state = self._state if self._done == len(self._tasks) else None
+        if state is None:  # not the last one, or another thread has failed
+            return []
+        levels = []
+        for k in range(self.first, self._order + 1):
+            coarser = merged(self._kind, state) if k < self._order else ()
+            levels.append(kept(self._kind, state))
+            state = coarser
+        with self._lock:
+            self._levels, self._state = levels, None
+            callbacks, self._callbacks = self._callbacks, []
+        self._finished.set()
+        return callbacks
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            self._error = self._error or error
+            self._state = None
+            self._callbacks = []
+        self._finished.set()
+
+
+def _bands(order: int, k: int, nested: bool) -> list[tuple[int, int]]:
+    """Return the tasks of a map: first and last (excluded) coarse pixel, or coarse ring from 1."""
+    coarse = order - k
+    if nested:
+        step, ends = _TASK >> 2 * k, (0, 12 << 2 * coarse)
+    else:
+        step, ends = max(1, _TASK >> (2 * k + 2 + coarse)), (1, 4 << coarse)
+    return [(at, min(at + step, ends[1])) for at in range(*ends, step)]

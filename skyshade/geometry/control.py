@@ -25,7 +25,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from skyshade.geometry.coverage import coverage_of, overlap
 from skyshade.geometry.wcs import PixelMap
 from skyshade.kernels.cubic import cubic_weights, fill_cubic
-from skyshade.kernels.sampling import fill_cells
+from skyshade.kernels.sampling import fill_cells, put_cells
 from skyshade.types import AnyArray, Coverage, FloatArray, Grid, Window
 
 CELL, FINE = 16, 4
@@ -103,10 +103,7 @@ class ControlGrid:
             return None
         if self.separable and window.grid.separable:
             return self._separable(window)
-        made = self._cells(canvas, wanted)
-        r, c = window.row - canvas.row, window.col - canvas.col
-        part = np.s_[r : r + window.height, c : c + window.width]
-        return Coordinates(np.ascontiguousarray(made.x[part]), np.ascontiguousarray(made.y[part]))
+        return self._cells(window, canvas, wanted)
 
     def _separable(self, window: Window) -> Coordinates:
         grid, z = window.grid, window.z
@@ -124,16 +121,19 @@ class ControlGrid:
         _, dec = grid.sky(z, 0.5, row + np.arange(height) + 0.5)
         return self.pixels.sky_to_pixel(np.full(dec.shape, 180.0), dec)[1][:, None]
 
-    def _cells(self, canvas: Window, wanted: AnyArray) -> Coordinates:
-        out = Coordinates(_empty(canvas, wanted), _empty(canvas, wanted))
+    def _cells(self, window: Window, canvas: Window, wanted: AnyArray) -> Coordinates:
+        """Fill a window with the wanted cells of `canvas`, which may reach beyond it."""
+        out = Coordinates(_empty(window, wanted), _empty(window, wanted))
+        first = np.array([canvas.row - window.row, canvas.col - window.col])
         x, y = self._nodes(canvas)
         straight, curved = (wanted & fits for fits in _fits(x, y, self.pixels))
-        self._fill(_around(x, straight, 2), _around(y, straight, 2), straight, out)
-        self._fill(_around(x, curved, 4), _around(y, curved, 4), curved, out)
-        left = self._fine(canvas, np.argwhere(wanted & ~straight & ~curved) * CELL, out)
-        self._exact(canvas, left, out)
+        for chosen, size in ((straight, 2), (curved, 4)):
+            corners = first + CELL * np.argwhere(chosen)
+            self._fill(_around(x, chosen, size), _around(y, chosen, size), corners, out)
+        left = first + CELL * np.argwhere(wanted & ~straight & ~curved)
+        self._exact(window, self._fine(window, left, out), out)
         out = Coordinates(*self.pixels.nearest_copy(out.x, out.y))
-        _clear_beyond(canvas, out.x)
+        _clear_beyond(window, out.x)
         return out
 
     def _nodes(self, canvas: Window) -> tuple[FloatArray, FloatArray]:
@@ -142,22 +142,21 @@ class ControlGrid:
         cols = canvas.col + CELL * np.arange(-RING, canvas.width // CELL + RING + 1)
         return self._lattice_points(canvas, rows[:, None], cols)
 
-    def _fine(self, canvas: Window, corners: AnyArray, out: Coordinates) -> AnyArray:
+    def _fine(self, window: Window, corners: AnyArray, out: Coordinates) -> AnyArray:
         """Fill cells from 5 x 5 nodes each; return the corners of those that need more."""
         if not len(corners):
             return corners
         at = FINE * np.arange(CELL // FINE + 1)
-        rows = canvas.row + corners[:, 0, None, None] + at[:, None]
-        cols = canvas.col + corners[:, 1, None, None] + at
-        x, y = self._lattice_points(canvas, rows, cols)
+        rows = window.row + corners[:, 0, None, None] + at[:, None]
+        cols = window.col + corners[:, 1, None, None] + at
+        x, y = self._lattice_points(window, rows, cols)
         good = _part_errors(x, y, self.pixels) < TOLERANCE
         nodes = self._unturned(x[good], y[good])
         fill_cells(*nodes, corners[good], FINE, self.pixels.period, out.x, out.y)
         return corners[~good]
 
-    def _fill(self, x: FloatArray, y: FloatArray, chosen: AnyArray, out: Coordinates) -> None:
-        """Fill the chosen cells from 2 x 2 nodes each, bilinear, or from 4 x 4, cubic."""
-        corners = np.argwhere(chosen) * CELL
+    def _fill(self, x: FloatArray, y: FloatArray, corners: AnyArray, out: Coordinates) -> None:
+        """Fill cells from 2 x 2 nodes each, bilinear, or from 4 x 4, cubic."""
         if not len(corners):
             return
         nodes = self._unturned(x, y)
@@ -172,13 +171,14 @@ class ControlGrid:
         dx, dy = self.pixels.unturned(x - x0, y - y0)
         return np.ascontiguousarray(x0 + dx), np.ascontiguousarray(y0 + dy)
 
-    def _exact(self, canvas: Window, corners: AnyArray, out: Coordinates) -> None:
+    def _exact(self, window: Window, corners: AnyArray, out: Coordinates) -> None:
         if not len(corners):
             return
-        rows = corners[:, 0, None, None] + np.arange(CELL)[:, None]
-        cols = corners[:, 1, None, None] + np.arange(CELL)
-        ra, dec = canvas.grid.sky(canvas.z, canvas.col + cols + 0.5, canvas.row + rows + 0.5)
-        out.x[rows, cols], out.y[rows, cols] = self.pixels.sky_to_pixel(ra, dec)
+        rows = window.row + corners[:, 0, None, None] + np.arange(CELL)[:, None]
+        cols = window.col + corners[:, 1, None, None] + np.arange(CELL)
+        x, y = self.pixels.sky_to_pixel(*window.grid.sky(window.z, cols + 0.5, rows + 0.5))
+        put_cells(corners, x, out.x)
+        put_cells(corners, y, out.y)
 
     def _lattice_points(
         self, window: Window, rows: AnyArray, cols: AnyArray
@@ -195,13 +195,13 @@ def _aligned(window: Window) -> Window:
     return replace(window, col=col, row=row, width=right - col, height=low - row)
 
 
-def _clear_beyond(canvas: Window, x: FloatArray) -> None:
-    """Put NaN where a canvas lies beyond its grid's lattice."""
-    rows = np.arange(canvas.row, canvas.row + canvas.height) + 0.5
-    cols = np.arange(canvas.col, canvas.col + canvas.width) + 0.5
-    x[np.isnan(canvas.grid.sky(canvas.z, 0.5, rows)[1])] = np.nan
-    if not canvas.grid.periodic:
-        x[:, np.isnan(canvas.grid.sky(canvas.z, cols, 0.5)[0])] = np.nan
+def _clear_beyond(window: Window, x: FloatArray) -> None:
+    """Put NaN where a window lies beyond its grid's lattice."""
+    rows = np.arange(window.row, window.row + window.height) + 0.5
+    cols = np.arange(window.col, window.col + window.width) + 0.5
+    x[np.isnan(window.grid.sky(window.z, 0.5, rows)[1])] = np.nan
+    if not window.grid.periodic:
+        x[:, np.isnan(window.grid.sky(window.z, cols, 0.5)[0])] = np.nan
 
 
 def _is_separable(pixels: PixelMap) -> bool:
@@ -217,9 +217,9 @@ def _is_separable(pixels: PixelMap) -> bool:
     return bool(np.all(off < _SEPARABLE) and np.all(np.abs(y - y1[:, None]) < _SEPARABLE))
 
 
-def _empty(canvas: Window, wanted: AnyArray) -> FloatArray:
-    """Return an array for a canvas: NaN, unless every cell of it will be written."""
-    return np.empty(canvas.shape) if wanted.all() else np.full(canvas.shape, np.nan)
+def _empty(window: Window, wanted: AnyArray) -> FloatArray:
+    """Return an array for a window: NaN, unless every cell of it will be written."""
+    return np.empty(window.shape) if wanted.all() else np.full(window.shape, np.nan)
 
 
 def _around(nodes: FloatArray, chosen: AnyArray, size: int) -> FloatArray:

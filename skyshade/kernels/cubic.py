@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skyshade.kernels.dispatch import kernel
+from skyshade.kernels.sampling import put_cells
 from skyshade.types import FloatArray, IntArray
 
 
@@ -37,7 +38,7 @@ def fill_cubic(
         Coordinates at the corners of every cell and at the nodes around it; x must not jump by
         turns within a cell.
     corners : ndarray of int64, shape (n, 2)
-        (row, column) of a cell's first pixel in `out_x`.
+        (row, column) of a cell's first pixel in `out_x`; cells may reach beyond its edges.
     weights : ndarray of float64, shape (step, 4)
         `cubic_weights` of the side of a cell.
     period : float
@@ -45,14 +46,11 @@ def fill_cubic(
     out_x, out_y : ndarray of float64, shape (h, w)
         Written where there are cells.
     """
-    side = np.arange(len(weights))
-    rows = corners[:, 0, None, None] + side[:, None]
-    cols = corners[:, 1, None, None] + side
     filled = _between(nodes_x, weights)
     if period > 0.0:
         filled -= period * np.floor((filled + 0.5) / period)
-    out_x[rows, cols] = filled
-    out_y[rows, cols] = _between(nodes_y, weights)
+    put_cells(corners, filled, out_x)
+    put_cells(corners, _between(nodes_y, weights), out_y)
 
 
 def _between(nodes: FloatArray, weights: FloatArray) -> FloatArray:

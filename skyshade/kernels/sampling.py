@@ -42,7 +42,7 @@ def fill_cells(
     nodes_x, nodes_y : ndarray of float64, shape (n, m + 1, m + 1)
         Coordinates at the corners of the m x m parts of every cell.
     corners : ndarray of int64, shape (n, 2)
-        (row, column) of a cell's first pixel in `out_x`.
+        (row, column) of a cell's first pixel in `out_x`; cells may reach beyond its edges.
     step : int
         Pixels along a part; pixel centres lie half a pixel from the nodes.
     period : float
@@ -53,16 +53,33 @@ def fill_cells(
     m = nodes_x.shape[1] - 1
     side = np.arange(m * step)
     part, f = side // step, (side % step + 0.5) / step
-    rows = corners[:, 0, None, None] + side[:, None]
-    cols = corners[:, 1, None, None] + side
     x = nodes_x
     if period > 0.0:
         x = nodes_x - period * np.round((nodes_x - nodes_x[:, :1, :1]) / period)
     filled = _between(x, part, f)
     if period > 0.0:
         filled -= period * np.floor((filled + 0.5) / period)
-    out_x[rows, cols] = filled
-    out_y[rows, cols] = _between(nodes_y, part, f)
+    put_cells(corners, filled, out_x)
+    put_cells(corners, _between(nodes_y, part, f), out_y)
+
+
+def put_cells(corners: IntArray, values: FloatArray, out: FloatArray) -> None:
+    """Write square cells into an array, as far as they lie in it.
+
+    Parameters
+    ----------
+    corners : ndarray of int64, shape (n, 2)
+        (row, column) of a cell's first pixel in `out`; cells may reach beyond its edges.
+    values : ndarray of float64, shape (n, side, side)
+    out : ndarray of float64, shape (h, w)
+        Written where there are cells.
+    """
+    side = np.arange(values.shape[1])
+    rows = corners[:, 0, None, None] + side[:, None]
+    cols = corners[:, 1, None, None] + side
+    on = (rows >= 0) & (rows < out.shape[0]) & (cols >= 0) & (cols < out.shape[1])
+    rows, cols = np.broadcast_arrays(rows, cols)
+    out[rows[on], cols[on]] = values[on]
 
 
 def _between(nodes: FloatArray, part: AnyArray, f: FloatArray) -> FloatArray:

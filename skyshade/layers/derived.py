@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from skyshade.errors import ChangedError, FrameMismatchError, InputError, one_line
 from skyshade.geometry.grids import SKY
+from skyshade.layers.pixel_layer import Exact
 from skyshade.layers.sampled import Sampling
 from skyshade.layers.stats import scale_of, statistics_of
 from skyshade.types import (
@@ -28,9 +29,6 @@ from skyshade.types import (
     Window,
 )
 
-if TYPE_CHECKING:
-    import xarray as xr
-
 AnyLayer = TypeVar("AnyLayer")
 ENGINE = "1"  # raise it whenever the numbers of a derived tile change
 WORST: tuple[Quality, ...] = ("preview", "sample", "approximate", "exact")
@@ -39,7 +37,7 @@ _WHOLE = 1 << 18  # pixels of the window over the whole coverage, when those fou
 _FEW = 4000
 
 
-class DerivedLayer(Sampling):
+class DerivedLayer(Sampling, Exact):
     """A layer computed from other layers, window by window.
 
     Subclasses give `_compute`. Whoever may see a derived layer must be allowed to see all of its
@@ -138,14 +136,6 @@ class DerivedLayer(Sampling):
     def _compute(self, window: Window) -> Aggregate:
         """Return the numbers on a sky window; the version is filled in."""
         raise NotImplementedError
-
-    def aggregate(self, window: Window, *, exact: bool = False) -> xr.DataArray:
-        """Return `compute` as a DataArray; `exact` first waits for overviews if any is needed."""
-        made = self.compute(window)
-        if exact and made.quality != "exact":
-            self.wait_exact()
-            made = self.compute(window)
-        return made.to_xarray()
 
     def select(
         self,

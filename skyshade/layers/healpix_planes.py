@@ -111,10 +111,6 @@ class SpherePlane:
         self, submit: Callable[..., Any], on_ready: Callable[[], None] | None, reduction: str
     ) -> None:
         """Build the overview of a reduction now, and others as soon as they are needed."""
-        if not self.needs_overview(reduction):
-            if on_ready is not None:
-                on_ready()
-            return
         made = self.overview(reduction)
         with self._lock:
             self._start = submit, on_ready

@@ -63,7 +63,7 @@ def load(
     all_sky : str, optional
         Frame of a picture without WCS that shows the whole sky in plate carree projection:
         ``"icrs"``, ``"galactic"`` or ``"ecliptic"``. It covers 360 x 180 degrees, longitude 0 is
-        in the middle and grows to the left. It goes before what the picture says itself.
+        in the middle and grows to the left. A place in the picture itself (AVM) goes before it.
     max_decoded : int, optional
         Bytes that the item may decode to (gzip, bzip2, tile compression, pictures); 4 GiB by
         default.

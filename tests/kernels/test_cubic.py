@@ -49,5 +49,18 @@ def test_the_loop_equals_its_twin() -> None:
             np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-9)
 
 
+@pytest.mark.parametrize("function", BOTH)
+def test_cells_beyond_the_edges_are_cut(function: object) -> None:
+    nodes = np.random.default_rng(0).normal(0.0, 300.0, (2, 4, 4, 4))
+    corners, weights = np.argwhere(np.ones((2, 2))) * STEP, cubic.cubic_weights(STEP)
+    whole = np.full((2, 2 * STEP, 2 * STEP), np.nan)
+    function(*nodes, corners, weights, 77.7, *whole)  # type: ignore[operator]
+    for row, col, height, width in ((5, 9, 2, 3), (13, 0, 9, 32), (1, 31, 30, 1)):
+        part = np.full((2, height, width), np.nan)
+        function(*nodes, corners - [row, col], weights, 77.7, *part)  # type: ignore[operator]
+        expected = whole[:, row : row + height, col : col + width]
+        np.testing.assert_array_equal(part, expected)
+
+
 def test_weights_sum_to_one() -> None:
     np.testing.assert_allclose(cubic.cubic_weights(7).sum(axis=1), 1.0)

@@ -170,6 +170,26 @@ def test_cells_are_bilinear_between_nodes(parts: int, step: int, period: float) 
     assert np.isnan(x[:16, :16]).all()
 
 
+@pytest.mark.parametrize(("parts", "step"), [(1, 16), (4, 4)])
+@pytest.mark.parametrize("function", [sampling.fill_cells.twin, loops.fill_cells])  # type: ignore[attr-defined]
+def test_cells_beyond_the_edges_are_cut(function: object, parts: int, step: int) -> None:
+    """A window of 5 x 7 in the middle of nine cells, then of 40 x 3: to the last bit."""
+    rng = np.random.default_rng(0)
+    nodes = rng.normal(50.0, 30.0, (2, 9, parts + 1, parts + 1))
+    corners = np.argwhere(np.ones((3, 3))) * 16
+    whole = np.full((2, 48, 48), np.nan)
+    function(*nodes, corners, step, 90.0, *whole)  # type: ignore[operator]
+    for row, col, height, width in ((18, 20, 5, 7), (3, 31, 40, 3), (0, 47, 48, 1)):
+        part = np.full((2, height, width), np.nan)
+        function(*nodes, corners - [row, col], step, 90.0, *part)  # type: ignore[operator]
+        expected = whole[:, row : row + height, col : col + width]
+        np.testing.assert_array_equal(part, expected)
+    aside = np.full((2, 4, 4), -7.0)
+    function(*nodes, corners - [0, -4], step, 90.0, *aside)  # type: ignore[operator]
+    function(*nodes, corners - [48, 0], step, 90.0, *aside)  # type: ignore[operator]
+    assert np.all(aside == -7.0)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),

@@ -132,13 +132,15 @@ class Restless(ArrayReader):
     def __init__(self, values: np.ndarray, after: int, changes: int) -> None:
         super().__init__(values)
         self.after, self.changes = after, changes
+        self.lock = threading.Lock()
 
     def read(self, *box: int) -> np.ndarray:
-        found = super().read(*box)
-        if self.changes and len(self.boxes) % self.after == 0:
-            self.changes -= 1
-            self.mark += "+"
-            self.values = self.values + 100.0
+        with self.lock:
+            found = super().read(*box)
+            if self.changes and len(self.boxes) % self.after == 0:
+                self.changes -= 1
+                self.values = self.values + 100.0  # a file's pixels change before its time does
+                self.mark += "+"
         return found
 
 

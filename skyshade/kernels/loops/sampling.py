@@ -25,12 +25,14 @@ def fill_cells(
 
 @jit
 def _fill_y(g: Any, a: int, b: int, row: int, col: int, step: int, out: Any) -> None:
-    for r in range(step):
+    skipped = max(0, -col)
+    for r in range(max(0, -row), min(step, out.shape[0] - row)):
         f = (r + 0.5) / step
         left = g[a, b] + (g[a + 1, b] - g[a, b]) * f
         right = g[a, b + 1] + (g[a + 1, b + 1] - g[a, b + 1]) * f
-        for c in range(step):
-            out[row + r, col + c] = left + (right - left) * ((c + 0.5) / step)
+        line = out[row + r, col + skipped : max(0, col + step)]
+        for c in range(line.size):
+            line[c] = left + (right - left) * ((skipped + c + 0.5) / step)
 
 
 @jit
@@ -45,18 +47,20 @@ def _fill_x(g: Any, a: int, b: int, row: int, col: int, step: int, period: float
     first = g[0, 0]
     g00, g01 = _near(g[a, b], first, period), _near(g[a, b + 1], first, period)
     g10, g11 = _near(g[a + 1, b], first, period), _near(g[a + 1, b + 1], first, period)
-    for r in range(step):
+    skipped = max(0, -col)
+    for r in range(max(0, -row), min(step, out.shape[0] - row)):
         f = (r + 0.5) / step
         left = g00 + (g10 - g00) * f
         right = g01 + (g11 - g01) * f
-        for c in range(step):
-            x = left + (right - left) * ((c + 0.5) / step)
+        line = out[row + r, col + skipped : max(0, col + step)]
+        for c in range(line.size):
+            x = left + (right - left) * ((skipped + c + 0.5) / step)
             if period > 0.0:
                 if x < -0.5:
                     x += period
                 elif x >= period - 0.5:
                     x -= period
-            out[row + r, col + c] = x
+            line[c] = x
 
 
 @jit

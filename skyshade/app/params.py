@@ -157,7 +157,13 @@ STYLE = (
     Parameter("bg", _colour, _TEXT, "Colour behind the tile, #rrggbb, #rrggbbaa or none"),
 )
 CHOICE = (
-    Parameter("agg", _text, _TEXT, "Reduction; of maps: mean, std, max, min, absmax, nearest"),
+    Parameter(
+        "agg",
+        _text,
+        _TEXT,
+        "Reduction; of maps: mean, std, max, min, absmax, nearest; "
+        "of catalogues: density, count, sum, mean, min, max, std, ...",
+    ),
     Parameter("col", _text, _TEXT, "Column of a catalogue"),
     Parameter("where", _text, _TEXT, "Rows of a catalogue, e.g. `vt < 9 & bt - vt > 1`"),
     Parameter("plane", _text, _TEXT, "Plane of a map, e.g. Q"),

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from skyshade.layers.overview import FIRST
-from skyshade.layers.states import ABSMAX, MIN, NEAREST, STD, Base, Pixels, as_pixels, level_shape
+from skyshade.layers.states import ABSMAX, MIN, NEAREST, STD, Base, Pixels, as_pixels
 from skyshade.layers.stats import scale_of, statistics_of
 from skyshade.types import AnyArray, PixelReader, Statistics
 
 SMALL = 1 << 22  # pixels; an overview of fewer is built by the tile that needs it
 SAMPLE = 300_000  # pixels of a small map, at most
-_BOXES = 256  # of a large one
+_BOXES = 192  # of a large one
 _BOX = 64  # blocks along a box of one row of blocks
 _ENOUGH = 1000  # valid blocks
 _FEW = 10_000
@@ -63,19 +63,18 @@ def _values(base: Base) -> tuple[AnyArray, bool]:
 def block_sample(base: Base) -> Pixels:
     """Return blocks of 8 x 8 pixels from small boxes all over the map, reduced, flat.
 
-    The places depend on the size of the map only.
+    The places depend on the size of the map only. Blocks that are not whole, along the last row
+    and column, are left out unless there are no others.
     """
-    rows, cols = level_shape(base.shape, FIRST)
+    rows, cols = (max(size >> FIRST, 1) for size in base.shape)
     wide = min(_BOX, cols)
     n = np.arange(min(_BOXES, rows * -(-cols // wide)))
-    y = np.floor((0.5 + n * _UP) % 1.0 * rows).astype(int)
-    x = np.floor((0.5 + n * _ALONG) % 1.0 * (cols - wide + 1)).astype(int)
-    boxes = [base.level(FIRST, (j, j + 1, i, i + wide)) for j, i in zip(y, x, strict=True)]
+    y = np.floor((0.5 + n * _UP) % 1.0 * rows).astype(int) << FIRST
+    x = np.floor((0.5 + n * _ALONG) % 1.0 * (cols - wide + 1)).astype(int) << FIRST
+    state = base.boxes(FIRST, list(zip(y.tolist(), x.tolist(), strict=True)), wide)
     if base.reduction is STD:
-        parts = [np.concatenate([box[p].ravel() for box in boxes]) for p in (0, 2)]
-        return _std_of(parts[0], parts[1])
-    values: Pixels = np.concatenate([box[0].ravel() for box in boxes])
-    return -values if base.reduction is MIN else values
+        return _std_of(state[0], state[2]).ravel()
+    return (-state[0] if base.reduction is MIN else state[0]).ravel()
 
 
 def _std_of(n: Pixels, m2: Pixels) -> Pixels:

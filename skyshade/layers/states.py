@@ -6,7 +6,7 @@ plane whose largest value counts. States merge 2 x 2, so that a level is made fr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -202,6 +202,67 @@ class Base:
                 part = np.s_[(y - y0) >> k : -(-(min(y + rows, y1) - y0) >> k)]
                 block_means(numbers, blank, side, mean[part], weight[part])
         return mean, weight
+
+    def boxes(self, k: int, corners: Sequence[tuple[int, int]], wide: int) -> State:
+        """Return the state of boxes of level `k` all over the map, merged together.
+
+        Parameters
+        ----------
+        k : int
+            At least 1.
+        corners : sequence of (int, int)
+            First row and column of each box, base pixels; what lies beyond the map is missing.
+        wide : int
+            Pixels of the level along a box; all are one pixel high.
+
+        Returns
+        -------
+        tuple of ndarray, shape (boxes, wide)
+        """
+        (ny, nx), side = self.shape, 1 << k
+        whole = all(y + side <= ny and x + wide * side <= nx for y, x in corners)
+        found = self._box_means(k, corners, wide) if self.fast and whole else None
+        if found is not None:
+            return found
+        shape = side, wide * side
+        weight = None if self._weights is None else _stacked(self._weights, corners, shape)
+        state = self.reduction.base(_stacked(self.reader, corners, shape), weight)
+        for _ in range(k):
+            state = self.reduction.coarser(state)
+        return state
+
+    def _box_means(self, k: int, corners: Sequence[tuple[int, int]], wide: int) -> State | None:
+        """Merge boxes from bytes of the file, some at a time; None when it does not hold them."""
+        reader, side = cast("StoredPixels", self.reader), 1 << k
+        stored: Any = reader.stored
+        columns = wide * side
+        size = side * columns * stored.itemsize
+        some = max(1, _AT_ONCE // size)
+        mean, weight = np.empty((2, len(corners), wide), np.float32)
+        blank = _blank(stored, reader.blank)
+        with Scratch(some * size) as buffer:
+            for n in range(0, len(corners), some):
+                part = corners[n : n + some]
+                for at, (y, x) in enumerate(part):
+                    to = buffer[at * size : (at + 1) * size]
+                    if reader.stored_box(y, y + side, x, x + columns, to) is None:
+                        return None
+                numbers = buffer[: len(part) * size].view(f"u{stored.itemsize}")
+                numbers = numbers.reshape(-1, columns)
+                block_means(numbers, blank, side, mean[n : n + some], weight[n : n + some])
+        return mean, weight
+
+
+def _stacked(
+    reader: PixelReader, corners: Sequence[tuple[int, int]], shape: tuple[int, int]
+) -> Pixels:
+    """Return boxes of one shape below one another; NaN beyond the map."""
+    (ny, nx), (high, wide) = reader.shape, shape
+    made = np.full((len(corners), high, wide), np.nan, np.float32)
+    for box, (y, x) in zip(made, corners, strict=True):
+        part = as_pixels(reader.read(y, min(y + high, ny), x, min(x + wide, nx)))
+        box[: part.shape[0], : part.shape[1]] = part
+    return made.reshape(-1, wide)
 
 
 def _blank(stored: np.dtype[Any], blank: int | None) -> Any:

@@ -74,7 +74,8 @@ def title_html(info: LayerInfo, choice: Iterable[str], trouble: str, *, exact: b
     exact : bool
         Whether no preview can be on the screen.
     """
-    facts = [info.quantity, *choice, pretty_units(info.units), info.projection, info.size]
+    what = "" if info.kind in ("rgb", "image") else info.quantity  # colours show no one number
+    facts = [what, *choice, pretty_units(info.units), info.projection, info.size]
     facts = list(dict.fromkeys(fact for fact in facts if fact))
     line = " \N{MIDDLE DOT} ".join(escape(fact) for fact in facts)
     quiet = "" if exact else f'<span class="quiet">{PREVIEW}</span>'

@@ -33,7 +33,7 @@ def coverage_of(pixels: PixelMap) -> Coverage:
     if not ra.size:
         return Coverage(360.0, 0.0, -90.0, 90.0)
     low, high = max(float(dec.min()) - pad, -90.0), min(float(dec.max()) + pad, 90.0)
-    south, north = (_pole_inside(pixels, pole) for pole in (-90.0, 90.0))
+    south, north = _poles_inside(pixels)
     west, width = _ra_range(ra, pad / max(np.cos(np.radians(max(abs(low), abs(high)))), 0.01))
     if south or north or width >= 360.0:
         west, width = 0.0, 360.0
@@ -57,11 +57,11 @@ def _sky_inside(pixels: PixelMap) -> tuple[FloatArray, FloatArray]:
     return ra[inside], dec[inside]
 
 
-def _pole_inside(pixels: PixelMap, dec: float) -> bool:
-    """Return whether the image holds a pole, whatever the RA it is reached along."""
-    ra = np.arange(0.0, 360.0, 30.0)
-    inside = pixels.inside(*pixels.sky_to_pixel(ra, np.full(ra.shape, dec)))
-    return bool(np.all(inside))
+def _poles_inside(pixels: PixelMap) -> tuple[bool, bool]:
+    """Return whether the image holds each pole, whatever the RA it is reached along."""
+    ra, dec = np.meshgrid(np.arange(0.0, 360.0, 30.0), [-90.0, 90.0])
+    south, north = np.all(pixels.inside(*pixels.sky_to_pixel(ra, dec)), axis=1)
+    return bool(south), bool(north)
 
 
 def _ra_range(ra: AnyArray, pad: float) -> tuple[float, float]:

@@ -207,19 +207,25 @@ def stretches_of(pixels: PixelMap) -> tuple[float, float]:
     """
     ny, nx = pixels.shape
     x, y = np.meshgrid(np.linspace(0.0, nx - 1.0, 17), np.linspace(0.0, ny - 1.0, 17))
+    half = np.array([-0.5, 0.5, 0.0, 0.0])[:, None, None]
     with np.errstate(invalid="ignore"):
-        (ra0, dec0), (ra1, dec1) = (pixels.pixel_to_sky(x + d, y) for d in (-0.5, 0.5))
-        (ra2, dec2), (ra3, dec3) = (pixels.pixel_to_sky(x, y + d) for d in (-0.5, 0.5))
-        a, b = _turned(ra1 - ra0), _turned(ra3 - ra2)
-        c, d = dec1 - dec0, dec3 - dec2
-    jacobian = np.stack([np.stack([a, b], -1), np.stack([c, d], -1)], -2).reshape(-1, 2, 2)
-    jacobian = jacobian[np.isfinite(jacobian).all(axis=(1, 2))]
-    if not len(jacobian):
+        ra, dec = pixels.pixel_to_sky(x + half, y + half[[2, 3, 0, 1]])
+        a, b, c, d = (
+            _turned(ra[1] - ra[0]),
+            _turned(ra[3] - ra[2]),
+            dec[1] - dec[0],
+            dec[3] - dec[2],
+        )
+        areas = np.abs(a * d - b * c)
+        long = (np.hypot(a + d, b - c) + np.hypot(a - d, b + c)) / 2.0  # larger singular value
+    shown = np.isfinite(areas)
+    if not shown.any():
         return 1.0, 1.0
-    sides = np.linalg.svd(jacobian, compute_uv=False)[:, 1]
-    finer = pixels.resolution / np.maximum(sides, 1e-9 * pixels.resolution)
+    areas, tiny = areas[shown], 1e-9 * pixels.resolution
+    sides = areas / np.maximum(long[shown], tiny)
+    finer = pixels.resolution / np.maximum(sides, tiny)
     order = np.argsort(finer)
-    area = np.cumsum(np.abs(np.linalg.det(jacobian[order])))
+    area = np.cumsum(areas[order])
     tenth = finer[order][np.searchsorted(area, 0.9 * area[-1])]
     return min(max(float(tenth) / 2.0, 1.0), _STRETCH), max(float(finer.max()), 1.0)
 

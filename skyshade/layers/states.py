@@ -235,21 +235,18 @@ class Base:
         """Merge boxes from bytes of the file, some at a time; None when it does not hold them."""
         reader, side = cast("StoredPixels", self.reader), 1 << k
         stored: Any = reader.stored
-        columns = wide * side
-        size = side * columns * stored.itemsize
+        shape = side, wide * side
+        size = side * wide * side * stored.itemsize
         some = max(1, _AT_ONCE // size)
         mean, weight = np.empty((2, len(corners), wide), np.float32)
         blank = _blank(stored, reader.blank)
         with Scratch(some * size) as buffer:
             for n in range(0, len(corners), some):
-                part = corners[n : n + some]
-                for at, (y, x) in enumerate(part):
-                    to = buffer[at * size : (at + 1) * size]
-                    if reader.stored_box(y, y + side, x, x + columns, to) is None:
-                        return None
-                numbers = buffer[: len(part) * size].view(f"u{stored.itemsize}")
-                numbers = numbers.reshape(-1, columns)
-                block_means(numbers, blank, side, mean[n : n + some], weight[n : n + some])
+                part = np.s_[n : n + some]
+                numbers = reader.stored_boxes(corners[part], shape, buffer)
+                if numbers is None:
+                    return None
+                block_means(numbers, blank, side, mean[part], weight[part])
         return mean, weight
 
 

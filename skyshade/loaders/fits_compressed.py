@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -278,12 +278,24 @@ class CompressedReader:
         self, y0: int, y1: int, x0: int, x1: int, buffer: NDArray[np.uint8]
     ) -> AnyArray | None:
         """Read a box as `FitsReader.stored_box` does; None where it holds damaged tiles."""
-        rows = range(y0, y1)
-        self._image.ensure(self._index, rows)
-        damaged = self._image.damage(self._index, rows, range(x0, x1))
-        if damaged is not None and damaged.any():
+        if not self._whole(range(y0, y1), range(x0, x1)):
             return None
         return self._plain().stored_box(y0, y1, x0, x1, buffer)
+
+    def stored_boxes(
+        self, corners: Sequence[tuple[int, int]], shape: tuple[int, int], buffer: NDArray[np.uint8]
+    ) -> AnyArray | None:
+        """Read boxes as `FitsReader.stored_boxes` does; None where they hold damaged tiles."""
+        high, wide = shape
+        if not all(self._whole(range(y, y + high), range(x, x + wide)) for y, x in corners):
+            return None
+        return self._plain().stored_boxes(corners, shape, buffer)
+
+    def _whole(self, rows: range, columns: range) -> bool:
+        """Decode the tiles of a box; return whether none is damaged."""
+        self._image.ensure(self._index, rows)
+        damaged = self._image.damage(self._index, rows, columns)
+        return damaged is None or not damaged.any()
 
     def _plain(self) -> FitsReader:
         if self._inner is None:

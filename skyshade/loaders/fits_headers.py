@@ -82,6 +82,8 @@ def quiet() -> Iterator[list[str]]:
 def value(header: Header, key: str, default: object = None) -> object:
     """Return a card's value; `default` where it is absent or cannot be parsed."""
     try:
+        if key not in header:
+            return default
         with quiet():
             found = header.get(key, default)
     except (VerifyError, ValueError, TypeError, KeyError, IndexError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyshade.errors import ChangedError
+from skyshade.kernels.files import read_pieces
 from skyshade.storage import ByteFile, Scratch, Stamp
 from skyshade.types import AnyArray
 
@@ -204,6 +206,41 @@ class FitsReader:
             self._file.read_pieces(block, start, pitch)
         self._file.check(before)
         return block.view(f"u{size}")
+
+    def stored_boxes(
+        self, corners: Sequence[tuple[int, int]], shape: tuple[int, int], buffer: NDArray[np.uint8]
+    ) -> AnyArray | None:
+        """Read boxes of one shape as they lie in the file, all at once.
+
+        Parameters
+        ----------
+        corners : sequence of (int, int)
+            First row and column of each.
+        shape : (int, int)
+            Rows and columns of a box; all lie within the image.
+        buffer : ndarray of uint8
+            Filled with the numbers; as large as they are, or larger.
+
+        Returns
+        -------
+        ndarray of unsigned integers, shape (boxes * rows, columns)
+            As `stored_box`.
+
+        Raises
+        ------
+        ChangedError
+            As `read`.
+        """
+        before, (high, wide) = self._current(), shape
+        size = self._pixels.stored.itemsize
+        first = np.array([self._place(y, x) for y, x in corners], np.int64)
+        offsets = (first[:, None] + np.arange(high) * (self._shape[1] * size)).ravel()
+        block = buffer[: offsets.size * wide * size]
+        filled = read_pieces(self._file.fd, offsets, np.full(offsets.size, wide * size), block)
+        if filled < offsets.size:
+            return None
+        self._file.check(before)
+        return block.view(f"u{size}").reshape(-1, wide)
 
     def _place(self, y: int, x: int) -> int:
         return self._offset + (y * self._shape[1] + x) * self._pixels.stored.itemsize

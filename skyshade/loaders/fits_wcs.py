@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from astropy.io.fits import Header, VerifyError
-from astropy.wcs import WCS
+from astropy.io.fits import Card, Header, VerifyError
+from astropy.wcs import WCS, Wcsprm
 
 from skyshade.errors import DataError, InputError, UnsupportedError, one_line
 from skyshade.geometry.wcs import check_celestial, check_poles
 from skyshade.loaders.fits_headers import quiet, text
 
 log = logging.getLogger("skyshade")
+Content = tuple[str, bool | int | float | str]
 
 # Cards of axes beyond the second: CTYPE3, CD3_1, PC001003 ... They are dropped, since wcslib gives
 # up on many real headers of this kind although their first two axes are sound.
@@ -33,6 +36,12 @@ _WHERE = re.compile(r"ERROR \d+ in \w+\(\) at line \d+ of file [^:]*:\s*")  # in
 _ORDERS = re.compile(r"[AB]P?_ORDER$")
 _HIGHEST = 20  # order of SIP polynomials: astropy makes room for its square, then loops over that
 _TABLES = re.compile(r"(CPDIS|D2IMDIS)[12]$|D2IMEXT$")  # wcslib itself reads CQDIS
+# What astropy itself reads: SIP, tables of distortion, PV of SCAMP. The rest is for wcslib alone.
+_ASTROPY = re.compile(r"[AB]P?_|PV\d+_|C[PQ](DIS|ERR)|D[PQ]\d|D2IM|AXISCORR")
+_PLAIN = re.compile(r"([ !#-&(-9;-~]|:(?! ))*\Z")  # no quotes, no "field: value" of a record
+_VALUE = 70  # characters of a card
+_STANDARD = re.compile(r"[A-Z0-9_-]{1,8}\Z")  # keywords
+_IMAGE = -1  # keysel of Wcsprm: the cards of an image, as WCS asks for them
 _SKIP = {"", "COMMENT", "HISTORY", "CONTINUE", "WCSAXES", "NAXIS", "BLANK", "CHECKSUM", "DATASUM"}
 
 
@@ -111,11 +120,12 @@ def _parse(header: Header) -> tuple[Any, bool]:
     return wcs.sub([2, 1]), True
 
 
-def _tolerant(header: Header) -> Any:
-    """Parse a header; if wcslib refuses, without half a DSS plate and with SCAMP's TAN as TPV."""
+def _tolerant(cards: Sequence[Content]) -> Any:
+    """Parse cards; if wcslib refuses, without half a DSS plate and with SCAMP's TAN as TPV."""
     try:
-        return WCS(header, naxis=2)
+        return _wcs(cards)
     except Exception:
+        header = Header(cards)
         plain = Header([c for c in header.cards if _ESSENTIAL.match(c.keyword)])
         for axis in (1, 2):
             if any(k.startswith(f"PV{axis}_") for k in plain):
@@ -128,15 +138,56 @@ def _tolerant(header: Header) -> Any:
         raise
 
 
-def two_axes(header: Header) -> Header:
-    """Return a copy with the readable cards of the first two axes only.
+def _wcs(cards: Sequence[Content]) -> Any:
+    """Return what ``WCS(Header(cards), naxis=2)`` does.
+
+    That parses the header three times and formats it twice, for the sake of distortions: where no
+    card is about these, wcslib is given the cards at once.
+    """
+    sizes = [(key, content) for key, content in cards if key in ("NAXIS1", "NAXIS2")]
+    known = [(key, type(content)) for key, content in sizes] == [("NAXIS1", int), ("NAXIS2", int)]
+    if not known or any(_is_astropys(*card) for card in cards):
+        return WCS(Header(cards), naxis=2)
+    raw = "".join(_image(*card) for card in cards).encode("ascii")
+    wcs = WCS(naxis=2)
+    wcs.wcs = Wcsprm(header=raw, relax=True, keysel=_IMAGE).sub(2)
+    wcs.fix()
+    wcs.wcs.set()
+    wcs.pixel_shape = [content for _, content in sizes]
+    return wcs
+
+
+def _is_astropys(key: str, content: bool | float | str) -> bool:
+    """Return whether astropy does more with a card than handing it to wcslib."""
+    odd = key in ("CTYPE1", "CTYPE2") and not isinstance(content, str)
+    return odd or _ASTROPY.match(key) is not None
+
+
+def _image(key: str, content: bool | float | str) -> str:
+    """Return the 80 characters of a card (more, of a long text), floats with all their digits."""
+    shown = ""
+    if not _STANDARD.match(key):
+        pass
+    elif isinstance(content, bool):
+        shown = "T" if content else "F"
+    elif isinstance(content, int) or (isinstance(content, float) and math.isfinite(content)):
+        shown = repr(content).upper()
+    elif isinstance(content, str) and _PLAIN.match(content):
+        shown = f"'{content:8}'" if content else "''"
+    if not shown or len(shown) > _VALUE:
+        return str(Card(key, content))  # refuses what is not allowed
+    return f"{key:8}= {shown:>20}".ljust(80)
+
+
+def two_axes(header: Header) -> list[Content]:
+    """Return keywords and values of the readable cards of the first two axes only.
 
     Raises
     ------
     ValueError
         A card that the WCS is made of cannot be read.
     """
-    kept = Header([("NAXIS", 2), ("WCSAXES", 2)])
+    kept: list[Content] = [("NAXIS", 2), ("WCSAXES", 2)]
     for card in header.cards:
         try:
             key, content = card.keyword, card.value
@@ -155,5 +206,5 @@ def two_axes(header: Header) -> Header:
         ):
             message = f"{key} = {one_line(content, 40)} is not allowed: 0 to {_HIGHEST}"
             raise ValueError(message)
-        kept.append((key, content), end=True)
+        kept.append((key, content))
     return kept

@@ -119,6 +119,15 @@ class StoredPixels(PixelReader, Protocol):
         """
         ...
 
+    def stored_boxes(
+        self, corners: Sequence[tuple[int, int]], shape: tuple[int, int], buffer: NDArray[np.uint8]
+    ) -> AnyArray | None:
+        """Return boxes of one shape, given by their first (row, column), below one another.
+
+        Otherwise as `stored_box`.
+        """
+        ...
+
 
 class SphereReader(Protocol):
     """Bounded access to the pixels of one HEALPix map, in the order of its file."""

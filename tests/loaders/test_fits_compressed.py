@@ -158,7 +158,11 @@ def test_damaged_tiles_are_missing(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         np.isnan(image.reader.read(9, 14, 30, 70, 2)[0]), [0] * 3 + [1] * 17
     )
-    assert image.reader.stored_box(0, 20, 0, 70, np.empty(2800, np.uint8)) is None
+    buffer = np.empty(2800, np.uint8)
+    assert image.reader.stored_box(0, 20, 0, 70, buffer) is None
+    assert image.reader.stored_boxes([(20, 0), (5, 30)], (8, 9), buffer) is None
+    boxes = image.reader.stored_boxes([(20, 0), (5, 20)], (8, 9), buffer)
+    np.testing.assert_array_equal(boxes.view(">i2")[8:], data[5:13, 20:29])
 
 
 def test_nothing_but_damage_is_refused(tmp_path: Path) -> None:

@@ -69,6 +69,16 @@ def test_stored_boxes_are_the_bytes_of_the_file(
     assert reader.blank is None
 
 
+def test_stored_boxes_are_read_together(wide: tuple[FitsReader, np.ndarray]) -> None:
+    reader, data = wide
+    corners, buffer = [(0, 0), (30, 2900), (30, 2900), (3, 17)], np.empty(1 << 14, np.uint8)
+    found = reader.stored_boxes(corners, (7, 100), buffer)
+    assert found is not None
+    assert np.shares_memory(found, buffer)
+    expected = np.concatenate([data[y : y + 7, x : x + 100] for y, x in corners])
+    assert (found.byteswap().view(np.float32) == expected).all()
+
+
 @pytest.mark.parametrize("step", [1, 3])
 def test_large_boxes_are_decoded_in_parts(
     wide: tuple[FitsReader, np.ndarray], monkeypatch: pytest.MonkeyPatch, step: int

@@ -8,23 +8,23 @@ read twice). Tasks share nothing, so the numbers do not depend on who did what, 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skyshade.errors import ChangedError, DataError, SkyshadeError
+from skyshade.errors import ChangedError, DataError
 from skyshade.geometry.healpix import order_of
 from skyshade.kernels.healpix import coarse_rings, first_of_ring, renumber
+from skyshade.layers.background import Background
 from skyshade.layers.healpix_states import Fold, Kind, State, kept, merged
+from skyshade.layers.states import as_pixels
 from skyshade.types import AnyArray, IntArray, SphereReader
 
 log = logging.getLogger("skyshade")
 
 FINEST = 10  # order of the finest level that is kept: nside 1024
-WORKERS = 2
 _READ = 1 << 20  # pixels read at once
 _TASK = 1 << 23  # pixels of a task
 
@@ -34,12 +34,6 @@ def first_level(order: int) -> int:
     return max(1, order - FINEST)
 
 
-def as_float32(values: AnyArray) -> NDArray[np.float32]:
-    """Return values as float32; what float32 cannot hold becomes infinite (missing)."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.ascontiguousarray(values, np.float32)
-
-
 def checked(values: AnyArray, count: int) -> AnyArray:
     """Return what a reader gave; DataError when it is not `count` pixels (kernels rely on it)."""
     if values.shape != (count,):
@@ -47,7 +41,7 @@ def checked(values: AnyArray, count: int) -> AnyArray:
     return values
 
 
-class SphereOverview:
+class SphereOverview(Background):
     """Levels `first_level` and coarser of one map, built once, by whichever threads offer to help.
 
     Parameters
@@ -58,19 +52,15 @@ class SphereOverview:
     """
 
     def __init__(self, reader: SphereReader, kind: Kind) -> None:
+        super().__init__()
         self._reader, self._kind = reader, kind
         self._version = reader.version()
         self._order = order_of(reader.nside)
         self.first = first_level(self._order)
-        self._lock = threading.Lock()
-        self._finished = threading.Event()
-        self._callbacks: list[Callable[[], None]] = []
         self._levels: list[State] = []
         self._state: State | None = None
-        self._error: BaseException | None = None
         self._tasks = _bands(self._order, self.first, reader.nested)
         self._taken = self._done = 0
-        self._started = False
 
     @property
     def ready(self) -> bool:
@@ -82,64 +72,18 @@ class SphereOverview:
         """Part of the map that has been read, 0 to 1."""
         return self._done / len(self._tasks)
 
-    @property
-    def error(self) -> Exception | None:
-        """Why the overview could not be built."""
-        return self._error if isinstance(self._error, Exception) else None
-
     def level(self, k: int) -> State:
         """Return what is kept of the level `k` orders coarser than the map; only when ready."""
         return self._levels[k - self.first]
 
-    def start(self, submit: Callable[..., Any], on_ready: Callable[[], None] | None = None) -> None:
-        """Build in the background.
+    def _pieces(self) -> int:
+        return len(self._tasks)
 
-        Parameters
-        ----------
-        submit : callable
-            ``submit(function)`` runs a function in a thread; called at most `WORKERS` times, at the
-            first call only.
-        on_ready : callable, optional
-            Called without arguments when the overview is ready, from the thread that made it so;
-            at once when it is already. Not called when building fails.
-        """
-        with self._lock:
-            first, self._started = not self._started, True
-            done = self.ready
-            if on_ready is not None and not done:
-                self._callbacks.append(on_ready)
-        if done:
-            if on_ready is not None:
-                on_ready()
-            return
-        for _ in range(min(WORKERS, len(self._tasks)) if first else 0):
-            submit(self._work)
+    def _begin(self, submit: Callable[..., Any]) -> None:
+        submit(self._work)
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Help to build, then wait until the overview is ready.
-
-        Raises
-        ------
-        DataError
-            The map could not be read, or building was cancelled.
-        TimeoutError
-            Others were still at it after `timeout` seconds.
-        """
-        with self._lock:
-            self._started = True
+    def _help(self) -> None:
         self._work()
-        if not self._finished.wait(timeout):
-            msg = f"overview is not ready after {timeout} s: {self.progress:.0%} is done"
-            raise TimeoutError(msg)
-        if isinstance(self._error, SkyshadeError):
-            raise self._error
-        if self._error is not None:
-            raise DataError("map", f"cannot be read: {self._error}") from self._error
-
-    def cancel(self) -> None:
-        """Stop building after the pieces at hand; `wait` raises DataError from now on."""
-        if not self.ready:
-            self._fail(DataError("map", "building its overview was cancelled"))
 
     def _work(self) -> None:
         callbacks: list[Callable[[], None]] = []
@@ -196,7 +140,7 @@ class SphereOverview:
             if self._error is not None:
                 return
             end = min(begin + _READ, stop)
-            values = as_float32(checked(self._reader.read(begin, end), end - begin))
+            values = as_pixels(checked(self._reader.read(begin, end), end - begin))
             if self._reader.nested:
                 at = np.arange(begin, end) >> 2 * k
             else:

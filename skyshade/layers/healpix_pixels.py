@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from skyshade.geometry.healpix import order_of
 from skyshade.kernels.healpix import child_rings, mark, pick, renumber
-from skyshade.layers.healpix_overview import as_float32, checked
+from skyshade.layers.healpix_overview import checked
 from skyshade.layers.healpix_states import Kind, State, state_of
+from skyshade.layers.states import as_pixels
 from skyshade.types import AnyArray, IntArray, SphereReader
 
 Pixels = NDArray[np.float32]
@@ -46,7 +47,7 @@ def read_pixels(reader: SphereReader, pixels: IntArray) -> Pixels:
     if int((runs[:, 1] - runs[:, 0]).sum()) > MAX_READ and len(pixels) > 1:
         halves = np.array_split(pixels, 2)
         return np.concatenate([read_pixels(reader, np.ascontiguousarray(h)) for h in halves])
-    values = as_float32(read_runs(reader, runs)) if len(runs) else np.full(1, np.nan, np.float32)
+    values = as_pixels(read_runs(reader, runs)) if len(runs) else np.full(1, np.nan, np.float32)
     return _picked(values, where, bits, pixels)
 
 
@@ -127,7 +128,7 @@ def read_runs(reader: SphereReader, runs: IntArray) -> AnyArray:
 def _children(reader: SphereReader, runs: IntArray, k: int) -> Pixels:
     """Return the base pixels of runs of coarser ones, in NESTED order."""
     if reader.nested:
-        return as_float32(read_runs(reader, runs << 2 * k))
+        return as_pixels(read_runs(reader, runs << 2 * k))
     lengths = runs[:, 1] - runs[:, 0]
     cells = np.repeat(runs[:, 0] - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
     numbers = np.empty((cells.size, 1 << 2 * k), np.int64)
@@ -155,7 +156,7 @@ def _single(reader: SphereReader, pixels: IntArray) -> Pixels:
 
 
 def _at(reader: SphereReader, pixels: IntArray) -> Pixels:
-    return as_float32(read_runs(reader, np.stack([pixels, pixels + 1], axis=1)))
+    return as_pixels(read_runs(reader, np.stack([pixels, pixels + 1], axis=1)))
 
 
 def _marked(pixels: IntArray, bits: int, count: int) -> IntArray:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from skyshade.geometry.healpix import frame_matrix, order_of, pixels_under, resolution
-from skyshade.layers.healpix_overview import SphereOverview, as_float32, first_level
+from skyshade.layers.healpix_overview import SphereOverview, first_level
 from skyshade.layers.healpix_pixels import (
     Pixels,
     read_kept,
@@ -24,6 +24,7 @@ from skyshade.layers.healpix_pixels import (
 )
 from skyshade.layers.healpix_states import REDUCTIONS, Kind, kept, of_pixels, shown, together
 from skyshade.layers.map_info import is_symmetric
+from skyshade.layers.states import as_pixels
 from skyshade.layers.stats import scale_of, statistics_of
 from skyshade.types import (
     AnyArray,
@@ -203,10 +204,10 @@ class SpherePlane:
         if listed is not None:
             pixels = np.unique(listed[:: -(-count // SAMPLE)].astype(np.int64))
             runs = np.stack([pixels, pixels + 1], axis=1)
-            return of_pixels(reduction, as_float32(read_runs(reader, runs))), False
-        values = as_float32(read_runs(reader, _spread(count, SAMPLE // _RUN, _RUN)))
+            return of_pixels(reduction, as_pixels(read_runs(reader, runs))), False
+        values = as_pixels(read_runs(reader, _spread(count, SAMPLE // _RUN, _RUN)))
         if np.count_nonzero(np.isfinite(values)) < _FEW:
-            values = as_float32(read_runs(reader, _spread(count, SAMPLE, 1)))
+            values = as_pixels(read_runs(reader, _spread(count, SAMPLE, 1)))
         return of_pixels(reduction, values), False
 
     @property
@@ -217,9 +218,9 @@ class SpherePlane:
     def _whole(self) -> Pixels:
         listed = self.reader_listed
         if listed is None:
-            return as_float32(self.reader.read(0, 12 << 2 * self.order))
+            return as_pixels(self.reader.read(0, 12 << 2 * self.order))
         pixels = np.unique(listed).astype(np.int64)
-        return as_float32(read_runs(self.reader, np.stack([pixels, pixels + 1], axis=1)))
+        return as_pixels(read_runs(self.reader, np.stack([pixels, pixels + 1], axis=1)))
 
     def _deviations(self) -> Pixels:
         """Return deviations within small cells: of a level as fine as needed, spread evenly."""

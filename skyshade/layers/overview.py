@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from skyshade.errors import ChangedError, DataError, SkyshadeError
+from skyshade.errors import ChangedError
+from skyshade.layers.background import Background
 from skyshade.layers.levels import StoredLevel
 from skyshade.layers.states import MEAN, Base, Pixels, Reduction, State, level_shape
 from skyshade.types import PixelReader
@@ -20,7 +20,6 @@ from skyshade.types import PixelReader
 log = logging.getLogger("skyshade")
 
 FIRST = 3  # levels below it are merged when a tile needs them
-WORKERS = 2
 RESTARTS = 3  # times that a map may change while it is being read
 _STRIP = 1 << 20  # pixels merged at once; twice as many where that needs no memory of their own
 _TURN = 0.05  # seconds after which a worker lets the pool's other work in
@@ -45,7 +44,7 @@ class _Build:
     merged: int = 0
 
 
-class Overview:
+class Overview(Background):
     """Levels `FIRST` and coarser of one image, built once, by whichever threads offer to help.
 
     Means are exact weighted means of the valid base pixels. Each pixel is read once, in strips of
@@ -64,29 +63,20 @@ class Overview:
     def __init__(
         self, reader: PixelReader, reduction: Reduction = MEAN, weight: PixelReader | None = None
     ) -> None:
+        super().__init__()
         self._base = Base(reader, reduction, weight)
-        self._lock = threading.Lock()
-        self._finished = threading.Event()
-        self._callbacks: list[Callable[[], None]] = []
         self._levels: list[Pixels] = []
         self._build: _Build | None = None
-        self._error: BaseException | None = None
         ny, nx = reader.shape
         pixels = _STRIP * 2 if self._base.fast else _STRIP
         self._rows = max(8, pixels // max(nx, 1) // 8 * 8)
         self._strips = -(-ny // self._rows)
         self._restarts = 0
-        self._started = False
 
     @property
     def ready(self) -> bool:
         """Whether the levels can be used."""
         return bool(self._levels)
-
-    @property
-    def error(self) -> BaseException | None:
-        """Why there will be no levels; None while nothing went wrong."""
-        return self._error
 
     @property
     def version(self) -> str:
@@ -108,57 +98,14 @@ class Overview:
         """Return level `k`, `FIRST` or more, at most `top_level`; only when ready."""
         return StoredLevel(self._levels[k - FIRST], k)
 
-    def start(self, submit: Callable[..., Any], on_ready: Callable[[], None] | None = None) -> None:
-        """Build in the background.
+    def _pieces(self) -> int:
+        return self._strips
 
-        Parameters
-        ----------
-        submit : callable
-            ``submit(function)`` runs a function in a thread, e.g. an executor's. Called `WORKERS`
-            times at the first call, then by each worker for its next turn.
-        on_ready : callable, optional
-            Called without arguments when the overview is ready, from the thread that made it so;
-            at once when it is already. Not called when building fails: see `error`.
-        """
-        with self._lock:
-            first, self._started = not self._started, True
-            done = self.ready
-            if on_ready is not None and not done:
-                self._callbacks.append(on_ready)
-        if done:
-            if on_ready is not None:
-                on_ready()
-            return
-        for _ in range(min(WORKERS, self._strips) if first else 0):
-            submit(partial(self._turn, submit))
+    def _begin(self, submit: Callable[..., Any]) -> None:
+        submit(partial(self._turn, submit))
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Help to build, then wait until the overview is ready.
-
-        Since the caller's thread takes part, a full pool cannot block it. Time spent helping is not
-        held against `timeout` (seconds).
-
-        Raises
-        ------
-        DataError
-            The image could not be read, or building was cancelled.
-        TimeoutError
-        """
-        with self._lock:
-            self._started = True
+    def _help(self) -> None:
         self._work(None)
-        if not self._finished.wait(timeout):
-            msg = f"overview is not ready after {timeout} s: {self.progress:.0%} is done"
-            raise TimeoutError(msg)
-        if isinstance(self._error, SkyshadeError):
-            raise self._error
-        if self._error is not None:
-            raise DataError("map", f"cannot be read: {self._error}") from self._error
-
-    def cancel(self) -> None:
-        """Stop building after the strips at hand; `wait` raises DataError from now on."""
-        if not self.ready:
-            self._fail(DataError("map", "building its overview was cancelled"))
 
     def _turn(self, submit: Callable[..., Any]) -> None:
         """Work for a while, then queue up behind what else the pool has to do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -14,30 +14,8 @@ from skyshade.types import Aggregate, LayerInfo, Quality, SkyImage, SphereImage,
 if TYPE_CHECKING:
     import xarray as xr
 
+    from skyshade.layers.background import Background
     from skyshade.layers.states import Pixels
-
-
-class Building(Protocol):
-    """An overview, ready or not."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether tiles can be made from it."""
-        ...
-
-    @property
-    def progress(self) -> float:
-        """Part of the map that has been read, 0 to 1."""
-        ...
-
-    @property
-    def error(self) -> BaseException | None:
-        """Why it cannot be built; None while nothing went wrong."""
-        ...
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Help to build it and return when it is ready."""
-        ...
 
 
 class Exact:
@@ -114,7 +92,7 @@ class PixelLayer(Exact):
         """Changes with everything that changes numbers; 16 hexadecimal digits."""
         raise NotImplementedError
 
-    def _overview(self) -> Building | None:
+    def _overview(self) -> Background | None:
         """Return the overview of the present pixels; None where no tile needs one."""
         raise NotImplementedError
 

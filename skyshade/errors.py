@@ -75,7 +75,7 @@ class DataError(SkyshadeError):
     """
 
     def __init__(self, name: str, cause: str, part: str = "") -> None:
-        self.name, self.cause, self.part = one_line(name), one_line(cause), one_line(part)
+        self.name, self.cause, self.part = one_line(name), one_line(cause, 800), one_line(part)
         where = f"{self.name}, {self.part}" if self.part else self.name
         super().__init__(f"{where}: {self.cause}")
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skyshade.kernels.dispatch import kernel
+from skyshade.kernels.files import read_rows
 from skyshade.types import AnyArray
 
 Pixels = NDArray[np.float32]
@@ -45,6 +46,62 @@ def block_means(stored: AnyArray, blank: int, side: int, mean: Pixels, weight: P
     sums, counts = _blocks(np.where(valid, native, 0.0), side), _blocks(valid * 1.0, side)
     mean[...] = np.where(counts > 0.0, sums / np.where(counts > 0.0, counts, 1.0), np.nan)
     weight[...] = counts
+
+
+@kernel(
+    "int64(int64, int64, int64, int64, uint8[:,::1], uint32[:,::1], uint32, int64,"
+    " float32[:,::1], float32[:,::1])",
+    "int64(int64, int64, int64, int64, uint8[:,::1], uint64[:,::1], uint64, int64,"
+    " float32[:,::1], float32[:,::1])",
+    "int64(int64, int64, int64, int64, uint8[:,::1], uint16[:,::1], uint32, int64,"
+    " float32[:,::1], float32[:,::1])",
+)
+def file_means(
+    fd: int,
+    offset: int,
+    pitch: int,
+    height: int,
+    raw: NDArray[np.uint8],
+    stored: AnyArray,
+    blank: int,
+    side: int,
+    mean: Pixels,
+    weight: Pixels,
+) -> int:
+    """Read a box of numbers from a file and merge its blocks, a few rows at a time.
+
+    Compiled, all is done without the GIL, and a piece is merged while it lies in the cache.
+
+    Parameters
+    ----------
+    fd : int
+        Open file descriptor.
+    offset : int
+        Place of the box's first number in the file, bytes.
+    pitch : int
+        Bytes from the beginning of a row to that of the next.
+    height : int
+        Rows of the box.
+    raw : ndarray of uint8, shape (rows, bytes of a row)
+        Memory for a piece: a multiple of `side` rows.
+    stored : ndarray of uint32, uint64 or uint16, shape (rows, w)
+        The same memory as numbers.
+    blank, side, mean, weight
+        As `block_means`.
+
+    Returns
+    -------
+    int
+        Rows that were merged; fewer than `height` when a read came up short.
+    """
+    rows = len(stored)
+    for y in range(0, height, rows):
+        n = min(rows, height - y)
+        if read_rows(fd, offset + y * pitch, pitch, raw[:n]) < n:
+            return y
+        part = np.s_[y // side : -(-(y + n) // side)]
+        block_means(stored[:n], blank, side, mean[part], weight[part])
+    return height
 
 
 @kernel("void(float32[:,::1], float32[:,::1], float32[:,::1])")

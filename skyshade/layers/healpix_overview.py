@@ -7,9 +7,7 @@ read twice). Tasks share nothing, so the numbers do not depend on who did what, 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +20,8 @@ from skyshade.layers.healpix_states import Fold, Kind, State, kept, merged
 from skyshade.layers.states import as_pixels
 from skyshade.types import AnyArray, IntArray, SphereReader
 
-log = logging.getLogger("skyshade")
-
 FINEST = 10  # order of the finest level that is kept: nside 1024
-_READ = 1 << 20  # pixels read at once
+_READ = 1 << 20  # pixels read at once; some milliseconds
 _TASK = 1 << 23  # pixels of a task
 
 
@@ -60,6 +56,7 @@ class SphereOverview(Background):
         self._levels: list[State] = []
         self._state: State | None = None
         self._tasks = _bands(self._order, self.first, reader.nested)
+        self._begun: list[Iterator[bool]] = []  # tasks of which some pieces are gathered
         self._taken = self._done = 0
 
     @property
@@ -79,36 +76,38 @@ class SphereOverview(Background):
     def _pieces(self) -> int:
         return len(self._tasks)
 
-    def _begin(self, submit: Callable[..., Any]) -> None:
-        submit(self._work)
+    def _step(self) -> bool:
+        """Gather a piece of a task; who goes on with it does not matter."""
+        task = self._take()
+        if task is None:
+            return False
+        try:
+            finished = next(task, False) is False
+            last = self._put_back(task, finished)
+        except Exception as error:  # noqa: BLE001 (a thread's end: nobody else would hear of it)
+            self._fail(error)
+        else:
+            if last:
+                self._tell()
+        return True
 
-    def _help(self) -> None:
-        self._work()
-
-    def _work(self) -> None:
-        callbacks: list[Callable[[], None]] = []
-        while (task := self._take()) is not None:
-            try:
-                self._gather(task)
-                callbacks = self._count()
-            except Exception as error:  # noqa: BLE001 (a thread's end: nobody else would hear of it)
-                log.warning("overview cannot be built, coarse tiles stay previews: %s", error)
-                self._fail(error)
-        for call in callbacks:
-            call()
-
-    def _take(self) -> tuple[int, int] | None:
+    def _take(self) -> Iterator[bool] | None:
         with self._lock:
-            if self._error is not None or self._taken >= len(self._tasks):
+            if self._error is not None or self._levels:
+                return None
+            if self._begun:
+                return self._begun.pop()
+            if self._taken >= len(self._tasks):
                 return None
             if self._state is None:
                 count = 12 << 2 * (self._order - self.first)
                 arrays = {"mean": 2, "std": 3, "extremes": 2}[self._kind]
                 self._state = tuple(np.empty(count, np.float32) for _ in range(arrays))
             self._taken += 1
-            return self._tasks[self._taken - 1]
+            return self._gather(self._tasks[self._taken - 1])
 
-    def _gather(self, task: tuple[int, int]) -> None:
+    def _gather(self, task: tuple[int, int]) -> Iterator[bool]:
+        """Do a task, and yield after each of its pieces."""
         first, last = task
         nested, order = self._reader.nested, self._order - self.first
         if nested:
@@ -118,6 +117,7 @@ class SphereOverview(Background):
         fold = Fold(self._kind, begin, end - begin)
         for values, at in self._pixels(first, last):
             fold.add(values, at)
+            yield True
         if self._reader.version() != self._version:
             raise ChangedError("map", "changed while its overview was built")
         place: IntArray | slice = slice(begin, end)
@@ -137,8 +137,6 @@ class SphereOverview(Background):
             rings = np.array([((first - 1) << k) + 1, last << k])
             start, stop = (int(n) for n in first_of_ring(rings, self._order))
         for begin in range(start, stop, _READ):
-            if self._error is not None:
-                return
             end = min(begin + _READ, stop)
             values = as_pixels(checked(self._reader.read(begin, end), end - begin))
             if self._reader.nested:
@@ -148,30 +146,31 @@ class SphereOverview(Background):
                 coarse_rings(begin, self._order, k, at)
             yield values, at
 
-    def _count(self) -> list[Callable[[], None]]:
-        """Count a finished task; after the last one, finish and return whom to tell."""
+    def _put_back(self, task: Iterator[bool], finished: bool) -> bool:
+        """Keep a task that has more pieces; after the last one, make the levels that are left."""
         with self._lock:
+            if not finished:
+                if self._error is None:
+                    self._begun.append(task)
+                return False
             self._done += 1
             state = self._state if self._done == len(self._tasks) else None
         if state is None:  # not the last one, or another thread has failed
-            return []
+            return False
         levels = []
         for k in range(self.first, self._order + 1):
             coarser = merged(self._kind, state) if k < self._order else ()
             levels.append(kept(self._kind, state))
             state = coarser
         with self._lock:
+            if self._error is not None:  # cancelled meanwhile
+                return False
             self._levels, self._state = levels, None
-            callbacks, self._callbacks = self._callbacks, []
-        self._finished.set()
-        return callbacks
+        return True
 
-    def _fail(self, error: BaseException) -> None:
-        with self._lock:
-            self._error = self._error or error
-            self._state = None
-            self._callbacks = []
-        self._finished.set()
+    def _discard(self) -> None:
+        self._state = None
+        self._begun.clear()
 
 
 def _bands(order: int, k: int, nested: bool) -> list[tuple[int, int]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -17,12 +14,10 @@ from skyshade.layers.levels import StoredLevel
 from skyshade.layers.states import MEAN, Base, Pixels, Reduction, State, level_shape
 from skyshade.types import PixelReader
 
-log = logging.getLogger("skyshade")
-
 FIRST = 3  # levels below it are merged when a tile needs them
 RESTARTS = 3  # times that a map may change while it is being read
-_STRIP = 1 << 20  # pixels merged at once; twice as many where that needs no memory of their own
-_TURN = 0.05  # seconds after which a worker lets the pool's other work in
+_STRIP = 1 << 20  # pixels of a strip; four times as many where they need no memory of their own
+_DEPTH = 3  # levels after the first that are merged while a strip's pixels are in the cache
 _SMALLEST = 64
 
 
@@ -34,12 +29,22 @@ def top_level(shape: tuple[int, int]) -> int:
     return k
 
 
+def _arrays(shapes: Sequence[tuple[int, ...]]) -> list[Pixels]:
+    """Return arrays that share one piece of memory: only large pieces lie on huge pages."""
+    rest, arrays = np.empty(sum(map(math.prod, shapes)), np.float32), []
+    for shape in shapes:
+        part, rest = np.split(rest, [math.prod(shape)])
+        arrays.append(part.reshape(shape))
+    return arrays
+
+
 @dataclass(eq=False)
 class _Build:
     """One attempt: what has been merged of one version of the pixels."""
 
     version: str
-    state: State
+    levels: list[Pixels]  # that strips fill
+    state: State  # of the level that follows them, filled by strips too
     taken: int = 0
     merged: int = 0
 
@@ -68,8 +73,10 @@ class Overview(Background):
         self._levels: list[Pixels] = []
         self._build: _Build | None = None
         ny, nx = reader.shape
-        pixels = _STRIP * 2 if self._base.fast else _STRIP
-        self._rows = max(8, pixels // max(nx, 1) // 8 * 8)
+        pixels = _STRIP * 4 if self._base.fast else _STRIP
+        rows = max(1 << FIRST, pixels // max(nx, 1))
+        self._depth = min(_DEPTH, top_level(reader.shape) - FIRST, rows.bit_length() - 1 - FIRST)
+        self._rows = rows >> FIRST + self._depth << FIRST + self._depth
         self._strips = -(-ny // self._rows)
         self._restarts = 0
 
@@ -101,55 +108,43 @@ class Overview(Background):
     def _pieces(self) -> int:
         return self._strips
 
-    def _begin(self, submit: Callable[..., Any]) -> None:
-        submit(partial(self._turn, submit))
-
-    def _help(self) -> None:
-        self._work(None)
-
-    def _turn(self, submit: Callable[..., Any]) -> None:
-        """Work for a while, then queue up behind what else the pool has to do."""
-        if not self._work(_TURN):
-            return
+    def _step(self) -> bool:
+        """Merge a strip."""
+        job = self._take()
+        if job is None:
+            return False
+        build, strip = job
         try:
-            submit(partial(self._turn, submit))
-        except RuntimeError as error:  # the pool takes no more work: the server is closing
-            log.debug("an overview is left unfinished: %s", error)
-
-    def _work(self, seconds: float | None) -> bool:
-        """Merge strips for `seconds`, or until there are none; return whether some are left."""
-        end = time.monotonic() + seconds if seconds is not None else None
-        while (job := self._take()) is not None:
-            build, strip = job
-            try:
-                self._merge_strip(build, strip)
-                callbacks = self._count(build)
-            except ChangedError as error:
-                self._begin_anew(build, error)
-                continue
-            except Exception as error:  # noqa: BLE001 (a thread's end: nobody else would hear of it)
-                self._fail(error)
-                return False
-            for call in callbacks:
-                call()
-            if end is not None and time.monotonic() >= end:
-                return True
-        return False
+            self._merge_strip(build, strip)
+            finished = self._count(build)
+        except ChangedError as error:
+            self._begin_anew(build, error)
+        except Exception as error:  # noqa: BLE001 (a thread's end: nobody else would hear of it)
+            self._fail(error)
+        else:
+            if finished:
+                self._tell()
+        return True
 
     def _take(self) -> tuple[_Build, int] | None:
         with self._lock:
             if self._error is not None or self._levels:
                 return None
-            build = self._build
-            if build is None:
-                shape = level_shape(self._base.shape, FIRST)
-                planes = self._base.reduction.planes
-                state = tuple(np.empty(shape, np.float32) for _ in range(planes))
-                build = self._build = _Build(self._base.version(), state)
+            build = self._build = self._build or self._new_build()
             if build.taken >= self._strips:
                 return None
             build.taken += 1
             return build, build.taken - 1
+
+    def _new_build(self) -> _Build:
+        reduction, shape = self._base.reduction, self._base.shape
+        last = FIRST + self._depth
+        kept = () if reduction.kept == 1 else (reduction.kept,)
+        levels = _arrays([(*kept, *level_shape(shape, k)) for k in range(FIRST, last)])
+        state = tuple(
+            np.empty(level_shape(shape, last), np.float32) for _ in range(reduction.planes)
+        )
+        return _Build(self._base.version(), levels, state)
 
     def _merge_strip(self, build: _Build, strip: int) -> None:
         ny, nx = self._base.shape
@@ -158,27 +153,30 @@ class Overview(Background):
         state = self._base.level(FIRST, (y0, y1, 0, -(-nx >> FIRST)))
         if self._base.version() != build.version:
             raise ChangedError("map", "changed while its overview was built")
+        reduction = self._base.reduction
+        for level in build.levels:
+            level[..., y0:y1, :] = reduction.shown(state)
+            state = reduction.coarser(state)
+            y0, y1 = y0 >> 1, -(-y1 >> 1)
         for whole, part in zip(build.state, state, strict=True):
             whole[y0:y1] = part
 
-    def _count(self, build: _Build) -> list[Callable[[], None]]:
-        """Count a merged strip; after the last one, finish and return whom to tell."""
+    def _count(self, build: _Build) -> bool:
+        """Count a merged strip; after the last one, make the levels that are left."""
         with self._lock:
             build.merged += 1
             if build.merged < self._strips or self._build is not build or self._error is not None:
-                return []
+                return False
         reduction, state = self._base.reduction, build.state
-        levels = [reduction.shown(state)]
-        for _ in range(FIRST, top_level(self._base.shape)):
+        levels = [*build.levels, reduction.shown(state)]
+        for _ in range(FIRST + self._depth, top_level(self._base.shape)):
             state = reduction.coarser(state)
             levels.append(reduction.shown(state))
         with self._lock:
             if self._error is not None:  # cancelled meanwhile
-                return []
-            self._levels, build.state = levels, ()
-            callbacks, self._callbacks = self._callbacks, []
-        self._finished.set()
-        return callbacks
+                return False
+            self._levels, build.levels, build.state = levels, [], ()
+        return True
 
     def _begin_anew(self, build: _Build, error: ChangedError) -> None:
         """Discard what came from a version that is no more; give up after `RESTARTS` times."""
@@ -190,10 +188,5 @@ class Overview(Background):
         if self._restarts > RESTARTS:
             self._fail(error)
 
-    def _fail(self, error: BaseException) -> None:
-        with self._lock:
-            if self._error is not None or self._levels:
-                return
-            self._error, self._build, self._callbacks = error, None, []
-        log.info("an overview is not built: %s", error)
-        self._finished.set()
+    def _discard(self) -> None:
+        self._build = None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from skyshade.kernels.overview import (
     block_means,
+    file_means,
     merge_max,
     merge_moments,
     merge_pixels,
@@ -189,19 +190,20 @@ class Base:
         y0, y1, x0, x1 = base
         reader, side = cast("StoredPixels", self.reader), 1 << k
         stored: Any = reader.stored
-        pitch = (x1 - x0) * stored.itemsize
-        rows = max(1, _AT_ONCE // (pitch * side)) * side
-        shape = level_shape((y1 - y0, x1 - x0), k)
-        mean, weight = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        height, width = y1 - y0, (x1 - x0) * stored.itemsize
+        rows = max(1, min(_AT_ONCE // (width * side), -(-height // side))) * side
+        mean, weight = np.empty((2, *level_shape((height, x1 - x0), k)), np.float32)
         blank = _blank(stored, reader.blank)
-        with Scratch(min(rows, y1 - y0) * pitch) as buffer:
-            for y in range(y0, y1, rows):
-                numbers = reader.stored_box(y, min(y + rows, y1), x0, x1, buffer)
-                if numbers is None:
-                    return None
-                part = np.s_[(y - y0) >> k : -(-(min(y + rows, y1) - y0) >> k)]
-                block_means(numbers, blank, side, mean[part], weight[part])
-        return mean, weight
+        with Scratch(rows * width) as buffer:
+            raw = buffer.reshape(rows, width)
+            numbers = raw.view(f"u{stored.itemsize}")
+
+            def merge(fd: int, offset: int, pitch: int) -> bool:
+                means = numbers, blank, side, mean, weight
+                return file_means(fd, offset, pitch, height, raw, *means) == height
+
+            whole = reader.stored_rows(y0, y1, x0, x1, merge)
+        return (mean, weight) if whole else None
 
     def boxes(self, k: int, corners: Sequence[tuple[int, int]], wide: int) -> State:
         """Return the state of boxes of level `k` all over the map, merged together.

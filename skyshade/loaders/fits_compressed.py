@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -274,13 +274,13 @@ class CompressedReader:
         """Stored integer that means "no value"."""
         return self._pixels.blank if self._pixels.bitpix > 0 else None
 
-    def stored_box(
-        self, y0: int, y1: int, x0: int, x1: int, buffer: NDArray[np.uint8]
-    ) -> AnyArray | None:
-        """Read a box as `FitsReader.stored_box` does; None where it holds damaged tiles."""
+    def stored_rows(
+        self, y0: int, y1: int, x0: int, x1: int, work: Callable[[int, int, int], bool]
+    ) -> bool:
+        """Read a box as `FitsReader.stored_rows` does; False where it holds damaged tiles."""
         if not self._whole(range(y0, y1), range(x0, x1)):
-            return None
-        return self._plain().stored_box(y0, y1, x0, x1, buffer)
+            return False
+        return self._plain().stored_rows(y0, y1, x0, x1, work)
 
     def stored_boxes(
         self, corners: Sequence[tuple[int, int]], shape: tuple[int, int], buffer: NDArray[np.uint8]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -170,23 +170,23 @@ class FitsReader:
         """Stored integer that means "no value"."""
         return self._pixels.blank if self._pixels.bitpix > 0 else None
 
-    def stored_box(
-        self, y0: int, y1: int, x0: int, x1: int, buffer: NDArray[np.uint8]
-    ) -> AnyArray | None:
-        """Read a box within the image as it lies in the file.
+    def stored_rows(
+        self, y0: int, y1: int, x0: int, x1: int, work: Callable[[int, int, int], bool]
+    ) -> bool:
+        """Have the rows of a box within the image read as they lie in the file.
 
         Parameters
         ----------
         y0, y1, x0, x1 : int
             Rows and columns.
-        buffer : ndarray of uint8
-            Filled with the numbers; as large as they are, or larger.
+        work : callable
+            ``work(fd, offset, pitch)`` reads big-endian numbers from a file: its descriptor, place
+            of the first row and bytes from one row to the next. Returns whether it got them all.
 
         Returns
         -------
-        ndarray of unsigned integers, shape (y1 - y0, x1 - x0)
-            A view of `buffer`: the bytes of big-endian numbers read as native integers. None when
-            a truncated file does not hold the box.
+        bool
+            False when a truncated file does not hold the box, or `work` did not get all of it.
 
         Raises
         ------
@@ -194,18 +194,12 @@ class FitsReader:
             As `read`.
         """
         before = self._current()
-        size = self._pixels.stored.itemsize
-        width, pitch = (x1 - x0) * size, self._shape[1] * size
-        start = self._place(y0, x0)
         if self._place(y1 - 1, x1) > before.size:
-            return None
-        block = buffer[: (y1 - y0) * width].reshape(y1 - y0, width)
-        if width == pitch:
-            self._file.read_into(block.reshape(-1), start)
-        else:
-            self._file.read_pieces(block, start, pitch)
+            return False
+        pitch = self._shape[1] * self._pixels.stored.itemsize
+        whole = work(self._file.fd, self._place(y0, x0), pitch)
         self._file.check(before)
-        return block.view(f"u{size}")
+        return whole
 
     def stored_boxes(
         self, corners: Sequence[tuple[int, int]], shape: tuple[int, int], buffer: NDArray[np.uint8]
@@ -224,7 +218,8 @@ class FitsReader:
         Returns
         -------
         ndarray of unsigned integers, shape (boxes * rows, columns)
-            As `stored_box`.
+            A view of `buffer`: the bytes of big-endian numbers read as native integers. None when
+            a truncated file does not hold the boxes.
 
         Raises
         ------

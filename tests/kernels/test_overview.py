@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyshade.kernels import overview
+from skyshade.kernels.dispatch import compile_all
 from skyshade.kernels.loops import overview as loops
 
 TWINS = (overview.merge_pixels.twin, overview.merge_states.twin)  # type: ignore[attr-defined]
@@ -93,6 +97,40 @@ def test_means_straight_from_stored_bytes(
         function(stored, blank, side, mean, weight)
         np.testing.assert_array_equal(weight, count)
         np.testing.assert_allclose(mean, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("which", ["twin", "loop"])
+@pytest.mark.parametrize("kind", ["f4", "f8", "i2"])
+@pytest.mark.parametrize(("x0", "x1"), [(0, 41), (3, 40), (17, 18)])
+@pytest.mark.parametrize("pieces", [1, 2, 5])
+def test_means_straight_from_a_file(
+    tmp_path: Path, which: str, kind: str, x0: int, x1: int, pieces: int
+) -> None:
+    """Whole rows and boxes, in pieces, equal the means of the same bytes in memory."""
+    compile_all()
+    rng = np.random.default_rng(5)
+    values = rng.integers(-9, 9, (37, 41)).astype(f">{kind}")
+    if kind != "i2":
+        values[rng.random(values.shape) < 0.3] = np.nan
+    path = tmp_path / "numbers"
+    path.write_bytes(b"head" + values.tobytes())
+    side, y0, y1 = 4, 2, 37
+    stored = np.ascontiguousarray(values[y0:y1, x0:x1]).view(STORED[kind])
+    expected = np.empty((2, -(-stored.shape[0] // side), -(-stored.shape[1] // side)), np.float32)
+    overview.block_means(stored, NOTHING[kind], side, *expected)
+    size = values.itemsize
+    raw = np.empty((pieces * side, (x1 - x0) * size), np.uint8)
+    numbers, found = raw.view(STORED[kind]), np.full_like(expected, 7.0)
+    function = overview.file_means.twin if which == "twin" else overview.file_means.loop  # type: ignore[attr-defined]
+    with path.open("rb") as file:
+        place = file.fileno(), 4 + (y0 * 41 + x0) * size, 41 * size
+        args = raw, numbers, NOTHING[kind], side, *found
+        assert function(*place, y1 - y0, *args) == y1 - y0
+        np.testing.assert_array_equal(found, expected)
+        short = function(
+            *place, y1 - y0 + 12, *args[:-2], *np.empty((2, 12, expected.shape[2]), np.float32)
+        )
+        assert short == (y1 - y0) // len(raw) * len(raw)  # whole pieces that the file holds
 
 
 @settings(max_examples=40, deadline=None)

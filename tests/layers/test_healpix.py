@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -126,7 +127,7 @@ def test_values_are_the_base_pixels(nested: bool) -> None:
     assert layer.value(0.0, 90.0) is not None
 
 
-@pytest.mark.parametrize("grid", ["WorldCRS84Quad", "WebMercatorQuad", "tan-0", "tan-9000"])
+@pytest.mark.parametrize("grid", ["WorldCRS84Quad", "WebMercatorQuad", "hips", "tan-0", "tan-9000"])
 def test_other_grids_show_the_same_sky(grid: str) -> None:
     layer = HealpixLayer([sphere(ramp(64), frame="galactic")], id="a")
     lattice = grid_named(grid)
@@ -280,6 +281,45 @@ class TestLarge:
         one, two = (layer._mine.overview("mean") for layer in (alone, both))
         for k in range(1, 9):
             np.testing.assert_array_equal(one.level(k)[0], two.level(k)[0])
+
+    @pytest.mark.parametrize("nested", ORDERS)
+    def test_workers_let_other_work_in(self, nested: bool, monkeypatch: Any) -> None:
+        """A pool of one thread makes a tile between two pieces of one task."""
+        from skyshade.layers import background, healpix_overview
+
+        monkeypatch.setattr(background, "TURN", 0.0)
+        monkeypatch.setattr(healpix_overview, "_READ", 1 << 16)
+        reader = SphereArray(smooth(256, nested), nested)
+        layer = HealpixLayer([sphere(reader)], id="a")
+        overview = layer._mine.overview("mean")
+        assert overview._pieces() == 1
+        gate = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(gate.wait, 10)
+            layer.start_overview(pool)
+            tile = pool.submit(lambda: (reader.pixels, layer.progress))
+            gate.set()
+            assert tile.result(10) == (1 << 16, 0.0)
+            layer.wait_exact()
+        alone = HealpixLayer([sphere(smooth(256, nested), nested=nested)], id="b")
+        alone.wait_exact()
+        for k in range(1, 9):
+            one, two = (part._mine.overview("mean").level(k)[0] for part in (layer, alone))
+            np.testing.assert_array_equal(one, two)
+
+    def test_a_task_that_is_cancelled_is_dropped(self, monkeypatch: Any) -> None:
+        from skyshade.layers import healpix_overview
+
+        monkeypatch.setattr(healpix_overview, "_READ", 1 << 16)
+        reader = SphereArray(smooth(256, True), True)
+        layer = HealpixLayer([sphere(reader)], id="a")
+        overview = layer._mine.overview("mean")
+        assert overview._step()
+        assert overview._begun
+        overview.cancel()
+        assert not overview._step()
+        assert not overview._begun
+        assert reader.pixels == 1 << 16
 
     def test_an_exact_aggregate_waits(self) -> None:
         layer = HealpixLayer([sphere(smooth(256, True), nested=True)], id="a")

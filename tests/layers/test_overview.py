@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 
 from skyshade.errors import ChangedError, DataError
+from skyshade.layers import background
 from skyshade.layers import overview as module
 from skyshade.layers.overview import FIRST, RESTARTS, Overview, top_level
 from skyshade.layers.states import ABSMAX, MAX, MIN, STD
@@ -40,9 +41,17 @@ def expected(values: np.ndarray, k: int) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def test_levels_are_exact_means_of_the_base(values: np.ndarray) -> None:
-    """Law 3: every level equals the weighted NaN-aware mean, relative 1e-5."""
+@pytest.mark.parametrize("rows", [1, 8, 16, 32, 71, 500])
+@pytest.mark.parametrize("threads", [0, 2])
+def test_levels_are_exact_means_of_the_base(
+    values: np.ndarray, rows: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Law 3: every level equals the weighted NaN-aware mean, whatever the strips it is made of."""
+    monkeypatch.setattr(module, "_STRIP", rows * 301)
     made = Overview(ArrayReader(values))
+    with ThreadPoolExecutor(2) as pool:
+        if threads:
+            made.start(pool.submit)
     made.wait()
     for k in range(FIRST, top_level(values.shape) + 1):
         np.testing.assert_allclose(made.level(k).pixels, expected(values, k), rtol=1e-5)
@@ -244,7 +253,7 @@ def test_a_file_rewritten_while_it_is_read(write: Write, monkeypatch: pytest.Mon
     path = write(np.ones((200, 40), np.float32))
     reader = load(path).images[0][0].reader
     whole, seen = path.read_bytes(), []
-    real = type(reader).stored_box
+    real = type(reader).stored_rows
 
     def rewrite(self, *box):  # after the third strip
         seen.append(box)
@@ -254,7 +263,7 @@ def test_a_file_rewritten_while_it_is_read(write: Write, monkeypatch: pytest.Mon
             path.write_bytes(whole[:2880] + body + whole[2880 + len(body) :])
         return found
 
-    monkeypatch.setattr(type(reader), "stored_box", rewrite)
+    monkeypatch.setattr(type(reader), "stored_rows", rewrite)
     made = Overview(reader)
     made.wait()
     assert (made.level(3).pixels == 5.0).all()
@@ -263,7 +272,7 @@ def test_a_file_rewritten_while_it_is_read(write: Write, monkeypatch: pytest.Mon
 
 def test_workers_let_other_work_in(values: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pool of one thread makes a tile between two turns of an overview."""
-    monkeypatch.setattr(module, "_TURN", 0.0)
+    monkeypatch.setattr(background, "TURN", 0.0)
     reader = ArrayReader(values)
     reader.gate.clear()
     made = Overview(reader)

@@ -8,6 +8,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from skyshade.kernels.loops.files import read_rows
 from skyshade.kernels.loops.jit import jit
 
 _LARGEST = np.float32(np.finfo(np.float32).max)
@@ -27,14 +28,16 @@ def _native(_typing: Any, stored: Any) -> Any:
 
 
 @jit
-def _add_rows(a: Any, b: Any, both: bool, blank: int, sums: Any, counts: Any) -> None:
-    """Add two rows (`a` alone unless `both`) to the sums of their columns."""
+def _add_rows(a: Any, b: Any, both: bool, first: bool, blank: int, sums: Any, counts: Any) -> None:
+    """Add two rows (`a` alone unless `both`) to the sums of their columns, which `first` begins."""
     for c in range(a.size):
         u, v = _native(a[c]), _native(b[c])
         good_u = (abs(u) <= _LARGEST) & (a[c] != blank)
         good_v = (abs(v) <= _LARGEST) & (b[c] != blank) & both
-        sums[c] += (np.float64(u) if good_u else 0.0) + (np.float64(v) if good_v else 0.0)
-        counts[c] += np.int32(good_u) + np.int32(good_v)
+        two = (np.float64(u) if good_u else 0.0) + (np.float64(v) if good_v else 0.0)
+        number = np.int32(good_u) + np.int32(good_v)
+        sums[c] = two if first else sums[c] + two
+        counts[c] = number if first else counts[c] + number
 
 
 @jit
@@ -61,19 +64,48 @@ def block_means(stored: Any, blank: int, side: int, mean: Any, weight: Any) -> N
         last = min((r + 1) * side, height)
         for x in range(0, width, _CHUNK):
             n = min(_CHUNK, width - x)
-            sums[0] = 0.0
-            counts[0] = 0
+            if n < _CHUNK:  # blocks that end the row may be wider than it
+                sums[0] = 0.0
+                counts[0] = 0
             for y in range(r * side, last, 2):
-                both = y + 1 < last
+                both, first = y + 1 < last, y == r * side
                 below = stored[y + 1 if both else y, x : x + n]
-                _add_rows(stored[y, x : x + n], below, both, blank, sums[0], counts[0])
+                _add_rows(stored[y, x : x + n], below, both, first, blank, sums[0], counts[0])
             whole, at = _CHUNK, 0
             while whole * side > _CHUNK:
                 whole //= 2
                 _fold(sums[at], counts[at], sums[1 - at, :whole], counts[1 - at, :whole])
                 at = 1 - at
-            first, end = x // side, (x + n + side - 1) // side
-            _divide(sums[at], counts[at], mean[r, first:end], weight[r, first:end])
+            start, end = x // side, (x + n + side - 1) // side
+            _divide(sums[at], counts[at], mean[r, start:end], weight[r, start:end])
+
+
+@jit
+def file_means(
+    fd: int,
+    offset: int,
+    pitch: int,
+    height: int,
+    raw: Any,
+    stored: Any,
+    blank: int,
+    side: int,
+    mean: Any,
+    weight: Any,
+) -> int:
+    """Read and merge piece by piece; rows that follow one another are one read."""
+    rows = stored.shape[0]
+    for y in range(0, height, rows):
+        n, at = min(rows, height - y), offset + y * pitch
+        if pitch == raw.shape[1]:
+            filled = n * read_rows(fd, at, 0, raw[:n].reshape(1, n * pitch))
+        else:
+            filled = read_rows(fd, at, pitch, raw[:n])
+        if filled < n:
+            return y
+        first, last = y // side, (y + n + side - 1) // side
+        block_means(stored[:n], blank, side, mean[first:last], weight[first:last])
+    return height
 
 
 @jit

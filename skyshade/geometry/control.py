@@ -197,11 +197,12 @@ def _aligned(window: Window) -> Window:
 
 def _clear_beyond(window: Window, x: FloatArray) -> None:
     """Put NaN where a window lies beyond its grid's lattice."""
-    rows = np.arange(window.row, window.row + window.height) + 0.5
-    cols = np.arange(window.col, window.col + window.width) + 0.5
-    x[np.isnan(window.grid.sky(window.z, 0.5, rows)[1])] = np.nan
+    height, width = window.grid.lattice_shape(window.z)
+    rows = np.arange(window.row, window.row + window.height)
+    cols = np.arange(window.col, window.col + window.width)
+    x[(rows < 0) | (rows >= height)] = np.nan
     if not window.grid.periodic:
-        x[:, np.isnan(window.grid.sky(window.z, cols, 0.5)[0])] = np.nan
+        x[:, (cols < 0) | (cols >= width)] = np.nan
 
 
 def _is_separable(pixels: PixelMap) -> bool:
@@ -258,7 +259,8 @@ def _fits(x: FloatArray, y: FloatArray, pixels: PixelMap) -> tuple[AnyArray, Any
         bent, twisted = _displayed(slopes, seconds, CELL), _displayed(slopes, fourths, CELL)
         straight = bent / 8.0 < TOLERANCE
         curved = (twisted * 3.0 / 128.0 < TOLERANCE) & (twisted < _SMOOTH * bent)
-        return straight, curved & ~straight
+        known = sliding_window_view(np.isfinite(x[1:-1, 1:-1]), (4, 4)).all(axis=(2, 3))
+        return straight, curved & known & ~straight
 
 
 def _bends(steps: FloatArray, axis: int) -> tuple[FloatArray, FloatArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,7 +12,11 @@ from skyshade.geometry.wcs import PixelMap, separation
 from skyshade.types import AnyArray, Coverage, FloatArray, Window
 
 _EDGE, _INNER = 129, 33
+_PATCH_EDGE, _PATCH_INNER = 33, 9
+_PATCH = 20.0  # degrees along both axes: no larger image is a patch
+_FAR_NORTH = 75.0  # degrees of Dec: a patch stays clear of the poles
 _SKY_STEP = 2.0
+_NODES, _WIDER = 33, 1.15  # of a window whose sides are curved: positions along one, room between
 _GAP = 15.0  # degrees of RA without a sample that count as not covered
 
 
@@ -19,11 +24,31 @@ def coverage_of(pixels: PixelMap) -> Coverage:
     """Return the smallest sky rectangle known to hold the image of `pixels`.
 
     Sampled at the image's edges, on a coarse grid inside, at the poles and, where the edges leave
-    the sky, every `_SKY_STEP` degrees over the sky. May be too large (never more than `_GAP`
+    the sky, every `_SKY_STEP` degrees over the sky; of a small image far from the poles, at fewer
+    places of its edges and inside. May be too large (never more than `_GAP`
     degrees of RA, or where curved edges are sampled coarsely), not too small by more than a
     hundredth of its sides.
     """
-    ra, dec = pixels.pixel_to_sky(*_samples(pixels.shape))
+    patch = _patch(*pixels.pixel_to_sky(*_samples(pixels.shape, _PATCH_EDGE, _PATCH_INNER)))
+    return patch or _whole(pixels)
+
+
+def _patch(ra: FloatArray, dec: FloatArray) -> Coverage | None:
+    """Return the rectangle around positions all over an image; None if that is no small patch."""
+    low, high = float(dec.min()), float(dec.max())
+    if not (high - low <= _PATCH and max(high, -low) <= _FAR_NORTH):  # NaN, too
+        return None
+    east = (ra - ra[0] + 180.0) % 360.0 - 180.0
+    west, width = float(east.min()), float(east.max() - east.min())
+    if not width <= _PATCH:
+        return None
+    west = float(wrap_ra(ra[0] + west))
+    return Coverage(west + width, west, low, high)
+
+
+def _whole(pixels: PixelMap) -> Coverage:
+    """Return what `coverage_of` does, of any image."""
+    ra, dec = pixels.pixel_to_sky(*_samples(pixels.shape, _EDGE, _INNER))
     shown = np.isfinite(ra) & np.isfinite(dec)
     pad = 0.0
     if not shown.all():
@@ -40,14 +65,16 @@ def coverage_of(pixels: PixelMap) -> Coverage:
     return Coverage(west + width, west, -90.0 if south else low, 90.0 if north else high)
 
 
-def _samples(shape: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+@lru_cache(8)  # many files are of one size
+def _samples(shape: tuple[int, int], edge: int, inner: int) -> tuple[FloatArray, FloatArray]:
     """Return pixel coordinates along the four edges (a hair inside) and within."""
     ny, nx = shape
     low = -0.5 + 1e-6
-    ex, ey = np.linspace(low, nx - 1 - low, _EDGE), np.linspace(low, ny - 1 - low, _EDGE)
-    ix, iy = np.meshgrid(np.linspace(low, nx - 1 - low, _INNER), np.linspace(0, ny - 1, _INNER))
-    x = np.concatenate([ex, ex, np.full(_EDGE, ex[0]), np.full(_EDGE, ex[-1]), ix.ravel()])
-    y = np.concatenate([np.full(_EDGE, ey[0]), np.full(_EDGE, ey[-1]), ey, ey, iy.ravel()])
+    ex, ey = np.linspace(low, nx - 1 - low, edge), np.linspace(low, ny - 1 - low, edge)
+    ix, iy = np.meshgrid(np.linspace(low, nx - 1 - low, inner), np.linspace(0, ny - 1, inner))
+    x = np.concatenate([ex, ex, np.full(edge, ex[0]), np.full(edge, ex[-1]), ix.ravel()])
+    y = np.concatenate([np.full(edge, ey[0]), np.full(edge, ey[-1]), ey, ey, iy.ravel()])
+    x.flags.writeable = y.flags.writeable = False
     return x, y
 
 
@@ -91,7 +118,7 @@ def window_coverage(window: Window) -> Coverage | None:
     """Return a sky rectangle that holds the part of a window on its lattice; None if none is.
 
     That of a separable grid is exact but for rounding; that of a tangent plane is the rectangle
-    around the circle through the furthest corner.
+    around the circle through the furthest corner, that on ``hips`` one around many positions.
     """
     grid, z = window.grid, window.z
     height, width = grid.lattice_shape(z)
@@ -101,6 +128,10 @@ def window_coverage(window: Window) -> Coverage | None:
         cols = np.clip(cols, 0, width)
     if rows[0] >= rows[1] or cols[0] >= cols[1]:
         return None
+    if grid.id == "hips":
+        part = np.arange(_NODES) / (_NODES - 1)
+        across, down = (ends[0] + (ends[1] - ends[0]) * part for ends in (cols, rows))
+        return _around(*grid.sky(z, across, down[:, None]))
     if not grid.separable:
         ra, dec = grid.sky(z, cols.mean(), rows.mean(), beyond=True)
         corners = grid.sky(z, cols, rows[:, None], beyond=True)
@@ -112,6 +143,18 @@ def window_coverage(window: Window) -> Coverage | None:
     east_left = np.mod(ends[0] - beside[0], 360.0) < 180.0
     west = float(wrap_ra((ends[0] if east_left else ends[1]) - wide))
     return Coverage(west + wide, west, float(dec[1]), float(dec[0]))
+
+
+def _around(ra: AnyArray, dec: AnyArray) -> Coverage | None:
+    """Return a rectangle around positions and what lies between them; NaN are left out."""
+    shown = np.isfinite(ra)
+    if not shown.any():
+        return None
+    a, d = np.radians(ra[shown]), np.radians(dec[shown])
+    x, y, z = (np.cos(d) * np.cos(a)).mean(), (np.cos(d) * np.sin(a)).mean(), np.sin(d).mean()
+    lon, lat = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+    radius = float(separation(lon, lat, ra[shown], dec[shown]).max())
+    return circle_coverage(float(lon), float(lat), min(_WIDER * radius, 180.0))
 
 
 def overlap(coverage: Coverage, window: Window, cell: int, margin: float) -> AnyArray:

@@ -1,4 +1,4 @@
-"""The tile grids that there are: ``sky``, two for geographic clients, and tangent planes.
+"""The tile grids that there are: ``sky``, two for geographic clients, HiPS, and tangent planes.
 
 ``tan-{pixel}`` are tangent planes about the centres of HEALPix pixels (nside 32, NESTED, in ICRS:
 `TAN_GRIDS` of them, one within 1.9 degrees of any position), so that tiles can be shared.
@@ -16,12 +16,14 @@ import numpy as np
 
 from skyshade.errors import InputError, OutsideGridError, UnknownNameError
 from skyshade.geometry.healpix import pixel_centres, pixel_of
+from skyshade.geometry.hips import SIDE, HealpixPlane
 from skyshade.geometry.planes import EARTH, MercatorPlane, SkyPlane, TangentPlane
 from skyshade.geometry.tilegrid import MAX_ZOOM, OGC, TILE_SIZE, TileGrid
 from skyshade.types import Extent, Tile, Window
 
 __all__ = [
     "GRIDS",
+    "HIPS",
     "MAX_ZOOM",
     "MERCATOR",
     "SKY",
@@ -70,7 +72,17 @@ MERCATOR = TileGrid(
     crs=f"{OGC}crs/EPSG/0/3857",
 )
 
-GRIDS: Mapping[str, TileGrid] = {grid.id: grid for grid in (SKY, WORLD, MERCATOR)}
+HIPS = TileGrid(
+    id="hips",
+    title="HEALPix faces in 5 x 5 squares, ICRS; a 512 px tile is a HiPS tile of that order",
+    plane=HealpixPlane(),
+    extent=Extent(0.0, 0.0, SIDE, SIDE),
+    columns=SIDE,
+    rows=SIDE,
+    max_zoom=20,  # 512 px tiles have pixels of nside 2**29
+)
+
+GRIDS: Mapping[str, TileGrid] = {grid.id: grid for grid in (SKY, WORLD, MERCATOR, HIPS)}
 
 
 def grid_named(name: str) -> TileGrid:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import wraps
 from typing import TypeVar
 
@@ -24,6 +23,6 @@ def mirrored(compute: Callable[[L, Window], Aggregate]) -> Callable[[L, Window],
         made = compute(self, sky)
         if not flipped:
             return made
-        return replace(made, values=np.ascontiguousarray(made.values[:, ::-1]))
+        return made.moved(lambda array: np.ascontiguousarray(array[:, ::-1]))
 
     return wrapper

@@ -7,7 +7,7 @@ two is exact, so levels nest.
 
 ``WorldCRS84Quad`` is its mirror image: column 2 N - 1 - floor(2 N t). All other grids lay t and s
 along the extent of their plane: column floor(W t), row H - 1 - floor(H s), for a lattice of W x H;
-what falls beyond the lattice is not on the grid.
+what falls beyond the lattice is not on the grid. On ``hips`` a lattice pixel is a HEALPix pixel.
 Nobody compares floats for tile edges: a pixel owns what this integer formula gives it.
 """
 
@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from skyshade.errors import InputError, OutsideGridError
+from skyshade.geometry.hips import HealpixPlane
 from skyshade.geometry.planes import EARTH, SkyPlane, sky_fraction, wrap_ra
 from skyshade.types import AnyArray, Extent, FloatArray, IntArray, Plane, Tile
 from skyshade.types.lattice import Places
@@ -147,6 +148,8 @@ class TileGrid:
             col = np.floor(sky_fraction(ra) * width).astype(np.int64)
             up = np.minimum(np.floor(s * height).astype(np.int64), height - 1)
             return (width - 1 - col if self.plane.mirrored else col), height - 1 - up
+        if isinstance(self.plane, HealpixPlane):
+            return self.plane.cells(ra, dec, width // self.columns)
         x, y = self.plane.from_sky(ra, dec)
         t, s = (x - x0) / (x1 - x0), (y - y0) / (y1 - y0)
         last = width - 1 if self.periodic else width
@@ -217,9 +220,12 @@ class TileGrid:
 
         On separable grids, where they follow the row only, the result has the shape of `rows`:
         delta RA (sin d2 - sin d1), written as a product that does not cancel; 0 beyond the poles.
-        On a tangent plane, the projection's area element at the pixel's centre.
+        On a tangent plane, the projection's area element at the pixel's centre. On ``hips`` all
+        are the same.
         """
         cols, rows = np.asarray(cols, np.float64), np.asarray(rows, np.float64)
+        if isinstance(self.plane, HealpixPlane):
+            return np.full(np.broadcast_shapes(cols.shape, rows.shape), self.pixel_degrees(z) ** 2)
         if not self.separable:
             x, y = (np.radians(v) for v in self._plane_point(z, cols + 0.5, rows + 0.5))
             element: FloatArray = self.pixel_degrees(z) ** 2 * (1.0 + x * x + y * y) ** -1.5

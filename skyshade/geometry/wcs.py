@@ -1,4 +1,4 @@
-"""From the sky to the pixels of a map, and whether a WCS can do that at all."""
+"""From the sky to the pixels of a map and back, through wcslib."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import copy
 import math
 import re
 import threading
-from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-from astropy.wcs import NoConvergence, WcsError
 
-from skyshade.errors import InputError, one_line
 from skyshade.geometry.distortion import Distortion, is_distorted
 from skyshade.geometry.frames import frame_of, from_icrs, to_icrs
 from skyshade.types import AnyArray, FloatArray
@@ -23,138 +20,35 @@ CYLINDRICAL = frozenset({"CAR", "CEA", "MER", "CYP"})
 # Projections that wcslib inverts by a polynomial or that carry their own distortion: what comes
 # back for positions far from the image may be another branch, so every point is verified.
 _POLYNOMIAL = re.compile(r"C[PQ]DIS|-(ZPN|TPV|TPD|TNX|ZPX|DSS)'")  # in wcslib's own cards
-_ROUND_TRIP = 1e-6  # degrees
-# Beyond these, float64 leaves too little of a position, or the numbers are not what they say.
-_FAR = 1e9  # pixels from the image to the reference pixel
-_TURNS = 3600.0  # degrees of a reference position
-_SIDES = (1e-11, 360.0)  # degrees along a pixel
-_ANGLE = 1000.0  # degrees of a native pole: 999 is an old way to leave it open
+ROUND_TRIP = 1e-6  # degrees
+# Without parameters, both ways of these are inverse to each other wherever they are defined, unless
+# the matrix is so skew or the reference pixel so far away (in degrees) that float64 loses digits.
+_EXACT = frozenset({"TAN", "SIN", "STG", "ARC", "ZEA", "CAR", "CEA", "MER", "SFL", "AIT"})
+_SKEW, _REACH = 1e4, 1e6
 _STRAIGHT = 1e-6  # of a turn along x: how far it may lean
-_FAILURES = (
-    WcsError,
-    NoConvergence,
-    ValueError,
-    TypeError,
-    MemoryError,
-    ArithmeticError,
-    LookupError,
-    RuntimeError,
-    AttributeError,
-)
+_KEPT = 64  # checked maps that nobody has asked for yet
+_checked: dict[tuple[str, tuple[int, int]], PixelMap] = {}
+_handing = threading.Lock()
 
 
-def check_celestial(wcs: Any, shape: tuple[int, int]) -> None:
-    """Check that a WCS places an image on the sky.
+def pixel_map(wcs: Any, shape: tuple[int, int], mark: str) -> PixelMap:
+    """Return ``PixelMap(wcs, shape)``: that of `check_celestial` where it was made just before.
 
-    Parameters
-    ----------
-    wcs : astropy.wcs.WCS
-        Two axes, pixel order (x, y).
-    shape : (int, int)
-        (ny, nx) of the image.
-
-    Raises
-    ------
-    InputError
-        With the cause in a few words: no two celestial axes, values that are not finite or out
-        of all reason, a singular matrix, an unknown projection, no pixel on the sky, or no way
-        back to pixels.
+    `mark` is the fingerprint of the WCS.
     """
-    if len(shape) != 2 or min(shape) < 1:
-        msg = f"image shape {tuple(shape)} is not allowed: two axes of at least one pixel"
-        raise InputError(msg)
-    try:
-        _check_axes(wcs)
-        _check_numbers(wcs.wcs)
-        _check_sample(PixelMap(wcs, shape, verify=True))
-    except InputError:
-        raise
-    except _FAILURES as error:  # wcslib on real headers raises all of these
-        msg = one_line(_wcslib_cause(error), 160)
-        raise InputError(msg) from error
+    with _handing:
+        found = _checked.pop((mark, (int(shape[0]), int(shape[1]))), None)
+    return PixelMap(wcs, shape) if found is None else found
 
 
-def _wcslib_cause(error: BaseException) -> str:
-    """Return the last line of wcslib's report, which says what is wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if not line.startswith("ERROR")] or lines
-    return said[-1].rstrip(".") if said else type(error).__name__
-
-
-def _check_axes(wcs: Any) -> None:
-    if wcs.wcs.naxis != 2:
-        msg = f"the WCS has {wcs.wcs.naxis} axes: two celestial ones are needed"
-        raise InputError(msg)
-    wcs.wcs.set()
-    types = ", ".join(str(t) for t in wcs.wcs.ctype)
-    if min(wcs.wcs.lng, wcs.wcs.lat) < 0:
-        msg = f"no two celestial axes (CTYPE {types})"
-        raise InputError(msg)
-    if not projection_of(wcs):
-        msg = f"no projection (CTYPE {types})"
-        raise InputError(msg)
-
-
-def _check_numbers(prm: Any) -> None:
-    for name, values in (("CRVAL", prm.crval), ("CRPIX", prm.crpix), ("CDELT", prm.get_cdelt())):
-        if not np.all(np.isfinite(values)):
-            msg = f"{name} is not finite: {', '.join(f'{v:g}' for v in values)}"
-            raise InputError(msg)
-    det = float(np.linalg.det(_scale_matrix(prm)))
-    if not (math.isfinite(det) and det != 0.0):
-        msg = "the matrix from pixels to degrees is singular (CDELT, PC or CD)"
-        raise InputError(msg)
-    _check_sizes(prm)
-
-
-def _check_sizes(prm: Any) -> None:
-    """Refuse finite numbers that no sky map has."""
-    for name, values, most, cause in (
-        ("CRPIX", prm.crpix, _FAR, "nowhere near the image"),
-        ("CRVAL", prm.crval, _TURNS, "no position in degrees"),
-    ):
-        if np.abs(values).max() > most:
-            msg = f"{name} = {', '.join(f'{v:g}' for v in values)} is {cause}"
-            raise InputError(msg)
-    check_poles({"LONPOLE": prm.lonpole})
-    sides = np.hypot(*_scale_matrix(prm))
-    if not (_SIDES[0] <= sides.min() and sides.max() <= _SIDES[1]):
-        text = " x ".join(f"{v:g}" for v in sides)
-        msg = f"pixels of {text} degrees are not allowed: {_SIDES[0]:g} to {_SIDES[1]:g} (CDELT)"
-        raise InputError(msg)
-
-
-def check_poles(cards: Mapping[str, Any]) -> None:
-    """Check LONPOLE and LATPOLE among the cards of a header.
-
-    wcslib replaces a LATPOLE that it cannot use, so that `check_celestial` sees nothing of it; for
-    some maps that means the other hemisphere.
-
-    Raises
-    ------
-    InputError
-        One of them is no angle in degrees.
-    """
-    for name in ("LONPOLE", "LATPOLE"):
-        value = cards.get(name)
-        if isinstance(value, int | float) and not abs(value) <= _ANGLE:
-            msg = f"{name} = {value:g} is no angle in degrees"
-            raise InputError(msg)
-
-
-def _check_sample(pixels: PixelMap) -> None:
-    ny, nx = pixels.shape
-    x, y = np.meshgrid(np.linspace(0, nx - 1, 17), np.linspace(0, ny - 1, 17))
-    ra, dec = pixels.pixel_to_sky(x, y)
-    found = np.isfinite(ra) & np.isfinite(dec)
-    if not found.any():
-        msg = "no pixel of the image lies on the sky"
-        raise InputError(msg)
-    back = pixels.pixel_to_sky(*pixels.sky_to_pixel(ra[found], dec[found]))
-    away = separation(ra[found], dec[found], *back)
-    if not np.any(away < max(1e-9, 0.01 * pixels.resolution)):
-        msg = "sky positions do not lead back to the pixels they come from"
-        raise InputError(msg)
+def keep(pixels: PixelMap) -> None:
+    """Keep a map for a `pixel_map` that comes soon, unless it holds tables of distortion."""
+    if pixels.distorted:
+        return
+    with _handing:
+        _checked[pixels.mark, pixels.shape] = pixels
+        if len(_checked) > _KEPT:
+            del _checked[next(iter(_checked))]
 
 
 def projection_of(wcs: Any) -> str:
@@ -163,14 +57,17 @@ def projection_of(wcs: Any) -> str:
     return ctype[5:8] if len(ctype) >= 8 and ctype[4] == "-" else ""
 
 
-def _is_polynomial(wcs: Any) -> bool:
-    """Return whether wcslib inverts a polynomial: of the projection or of FITS paper IV."""
-    return _POLYNOMIAL.search(str(wcs.wcs.to_header(relax=True))) is not None
-
-
 def fingerprint(wcs: Any) -> str:
     """Return a short text that changes when the WCS changes."""
-    digest = blake2b(str(wcs.wcs.to_header(relax=True)).encode(), digest_size=8)
+    return _fingerprint(wcs, _cards(wcs))
+
+
+def _cards(wcs: Any) -> str:
+    return str(wcs.wcs.to_header(relax=True))
+
+
+def _fingerprint(wcs: Any, cards: str) -> str:
+    digest = blake2b(cards.encode(), digest_size=8)
     if wcs.sip is not None:
         for part in (wcs.sip.a, wcs.sip.b, wcs.sip.crpix):
             digest.update(b"" if part is None else np.ascontiguousarray(part).tobytes())
@@ -190,7 +87,7 @@ def separation(ra1: AnyArray, dec1: AnyArray, ra2: AnyArray, dec2: AnyArray) -> 
     return angle
 
 
-def _scale_matrix(prm: Any) -> FloatArray:
+def scale_matrix(prm: Any) -> FloatArray:
     """Return the matrix from pixel offsets to projection plane degrees (CD, or CDELT times PC)."""
     return np.asarray(prm.get_cdelt(), np.float64)[:, None] * np.asarray(prm.get_pc(), np.float64)
 
@@ -201,16 +98,15 @@ class PixelMap:
     Parameters
     ----------
     wcs : astropy.wcs.WCS
-        Celestial, pixel order (x, y), checked with `check_celestial`.
+        Celestial, pixel order (x, y), checked with `skyshade.geometry.checks.check_celestial`.
     shape : (int, int)
         (ny, nx) of the image.
-    verify : bool
-        Whether every pixel is led back to the sky, and is NaN where that is another position. By
-        default only if that happens at one of 600 places, or may happen.
 
     Attributes
     ----------
     shape : (int, int)
+    mark : str
+        `fingerprint` of the WCS.
     frame : str
         As `skyshade.geometry.frames` names it.
     projection : str
@@ -224,13 +120,18 @@ class PixelMap:
 
     Notes
     -----
+    Where wcslib may lead a position to a pixel that lies elsewhere, or does so at one of 600
+    places, every pixel is led back to the sky, and is NaN where that is another position.
+
     wcslib's parameter blocks may not be used by two threads at once: each thread has a copy.
     """
 
-    def __init__(self, wcs: Any, shape: tuple[int, int], *, verify: bool = False) -> None:
+    def __init__(self, wcs: Any, shape: tuple[int, int]) -> None:
         self.shape = (int(shape[0]), int(shape[1]))
         self.frame = frame_of(wcs)
         self.projection = projection_of(wcs)
+        cards = _cards(wcs)
+        self.mark = _fingerprint(wcs, cards)
         self._master = copy.copy(wcs.wcs)
         self._lock = threading.Lock()
         self._local = threading.local()
@@ -239,8 +140,8 @@ class PixelMap:
         self._crpix = [float(value) - 1.0 for value in wcs.wcs.crpix]
         self._turn = self._find_turn()
         self.period = self._find_period()
-        curved = verify or self._distortion is not None or _is_polynomial(wcs)
-        self._verify = curved or not self._one_sided()
+        curved = self._distortion is not None or _POLYNOMIAL.search(cards) is not None
+        self._verify = curved or not (self._is_exact() or self._one_sided())
         self.resolution = self._find_resolution()
 
     def sky_to_pixel(self, ra: AnyArray, dec: AnyArray) -> tuple[FloatArray, FloatArray]:
@@ -261,6 +162,11 @@ class PixelMap:
         lon, lat = self._to_native(x.ravel(), y.ravel())
         ra, dec = to_icrs(lon, lat, self.frame)
         return ra.reshape(x.shape), dec.reshape(x.shape)
+
+    @property
+    def distorted(self) -> bool:
+        """Whether astropy applies a distortion before wcslib does the rest."""
+        return self._distortion is not None
 
     def inside(self, x: AnyArray, y: AnyArray) -> Any:
         """Return whether pixel coordinates lie on the image, half a pixel round included."""
@@ -288,7 +194,7 @@ class PixelMap:
         if self._verify:
             lon2, lat2 = self._to_native(x, y)
             with np.errstate(invalid="ignore"):
-                off = ~(separation(lon, lat, lon2, lat2) < _ROUND_TRIP)
+                off = ~(separation(lon, lat, lon2, lat2) < ROUND_TRIP)
             x[off] = y[off] = np.nan
         if self.period:
             x = x - self.period * np.floor((x + 0.5) / self.period)
@@ -328,7 +234,7 @@ class PixelMap:
         stretch = 1.0
         if self.projection == "CYP":  # x = lambda * longitude, lambda is PVi_2
             stretch = next((v for _, m, v in self._master.get_pv() if m == 2), 1.0)
-        matrix = _scale_matrix(self._master)
+        matrix = scale_matrix(self._master)
         goal = np.zeros(2)
         goal[self._lng] = 360.0 * stretch
         self._along = matrix[self._lng] / goal[self._lng]
@@ -370,6 +276,15 @@ class PixelMap:
         x[lost], y[lost] = at_x, at_y
         return x, y
 
+    def _is_exact(self) -> bool:
+        """Return whether wcslib leads every position back by its formulas alone."""
+        if self.projection not in _EXACT or self._master.get_pv():
+            return False
+        (a, b), (c, d) = scale_matrix(self._master).tolist()
+        square, det = a * a + b * b + c * c + d * d, abs(a * d - b * c)
+        reach = max(map(abs, self._crpix)) + max(self.shape)
+        return bool(square <= _SKEW * det and square * reach**2 <= _REACH**2)
+
     def _one_sided(self) -> bool:
         """Return whether wcslib leads every position back, tried at 600 places all over the sky."""
         n = np.arange(600)
@@ -378,10 +293,10 @@ class PixelMap:
         x, y = self._s2p(np.column_stack([lon, lat] if self._lng == 0 else [lat, lon]))
         shown = np.isfinite(x)
         back = self._to_native(x[shown], y[shown])
-        return bool(np.all(separation(lon[shown], lat[shown], *back) < _ROUND_TRIP))
+        return bool(np.all(separation(lon[shown], lat[shown], *back) < ROUND_TRIP))
 
     def _find_resolution(self) -> float:
-        nominal = math.sqrt(abs(float(np.linalg.det(_scale_matrix(self._master)))))
+        nominal = math.sqrt(abs(float(np.linalg.det(scale_matrix(self._master)))))
         if self.projection in CYLINDRICAL:
             return nominal
         ny, nx = self.shape

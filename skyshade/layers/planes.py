@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from skyshade.geometry.control import ControlGrid
-from skyshade.geometry.wcs import PixelMap, fingerprint
+from skyshade.geometry.wcs import PixelMap, fingerprint, pixel_map
 from skyshade.layers.levels import Sheet
 from skyshade.layers.map_info import is_mask, is_symmetric
 from skyshade.layers.map_sample import Numbers, numbers_of
@@ -186,7 +186,7 @@ def plane_of(image: SkyImage) -> MapPlane:
         mark, shape = fingerprint(image.wcs), image.reader.shape
         grid = _GRIDS.get((mark, shape))
         if grid is None:
-            grid = _GRIDS[mark, shape] = ControlGrid(PixelMap(image.wcs, shape))
+            grid = _GRIDS[mark, shape] = ControlGrid(pixel_map(image.wcs, shape, mark))
         plane = _PLANES[id(image)] = MapPlane(image, grid, mark)
         return plane
 

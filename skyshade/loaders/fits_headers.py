@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import re
-import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from astropy.io.fits import Header, VerifyError
 
 from skyshade.errors import DataError, one_line
+from skyshade.loaders.fits_cards import CARD, Cards
+from skyshade.quiet import quiet
 from skyshade.storage import ByteFile
 
+AnyHeader: TypeAlias = Header | Cards
 BLOCK = 2880
-CARD = 80
 HEADER_LIMIT = 1000 * BLOCK  # bytes: 36,000 cards
 HDU_LIMIT = 1000
 BITPIX = (8, 16, 32, 64, -32, -64)
 _AXES_LIMIT = 999
 _READ = 8 * BLOCK
 _END = re.compile(rb"END {5}|END\Z")
-_lock = threading.RLock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +32,7 @@ class Hdu:
     Parameters
     ----------
     index : int
-    header : astropy.io.fits.Header
+    header : Cards
     kind : str
         ``"IMAGE"``, ``"BINTABLE"``, ``"TABLE"`` or what XTENSION says.
     axes : tuple of int
@@ -47,7 +46,7 @@ class Hdu:
     """
 
     index: int
-    header: Header
+    header: Cards
     kind: str
     axes: tuple[int, ...]
     start: int
@@ -67,44 +66,37 @@ class Hdu:
         return one_line(text(self.header, "EXTNAME"), 60)
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[list[str]]:
-    """Catch the warnings of astropy; yields the list they are put into, as single lines."""
-    caught: list[str] = []
-    with _lock, warnings.catch_warnings(record=True) as record:  # the filters are global
-        warnings.simplefilter("always")
-        try:
-            yield caught
-        finally:
-            caught.extend(dict.fromkeys(one_line(w.message, 160) for w in record))
-
-
-def value(header: Header, key: str, default: object = None) -> object:
+def value(header: AnyHeader, key: str, default: object = None) -> object:
     """Return a card's value; `default` where it is absent or cannot be parsed."""
     try:
         if key not in header:
             return default
-        with quiet():
-            found = header.get(key, default)
+        found = header.get(key, default) if isinstance(header, Cards) else _get(header, key)
     except (VerifyError, ValueError, TypeError, KeyError, IndexError):
         return default
     return found if isinstance(found, bool | int | float | complex | str) else default
 
 
-def text(header: Header, key: str) -> str:
+def _get(header: Header, key: str) -> object:
+    with quiet():
+        found: object = header[key]
+    return found
+
+
+def text(header: AnyHeader, key: str) -> str:
     """Return a card's value as one line of text, "" where there is none."""
     found = value(header, key, "")
     return one_line(found).strip()
 
 
-def number(header: Header, key: str, default: float) -> float:
+def number(header: AnyHeader, key: str, default: float) -> float:
     """Return a card's value as a finite number, else `default`."""
     found = value(header, key, default)
     usable = isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
     return float(found) if usable else default  # type: ignore[arg-type]
 
 
-def whole(header: Header, key: str, default: int | None = None) -> int:
+def whole(header: AnyHeader, key: str, default: int | None = None) -> int:
     """Return a card's value as an integer; ValueError where it is none."""
     found = value(header, key, default)
     if isinstance(found, bool) or not isinstance(found, int):
@@ -133,15 +125,14 @@ def walk(file: ByteFile) -> Iterator[Hdu | DataError]:
 
 def _read_hdu(file: ByteFile, index: int, at: int, length: int) -> Hdu | None:
     part = f"HDU {index}"
-    first = file.read(at, CARD)
+    first = file.read(at, _READ)
     if not first.startswith(b"SIMPLE" if index == 0 else b"XTENSION"):
         if index:
             return None  # padding or junk after the last HDU is allowed by the standard
         begin = one_line(first[:24].decode("ascii", "replace"))
         raise DataError(file.name, f"not a FITS file: begins with {begin!r}")
-    raw, stop = _header_bytes(file, at, part)
-    with quiet():
-        header = Header.fromstring(_ascii(raw))
+    raw, stop = _header_bytes(file, at, part, first)
+    header = Cards(_ascii(raw))
     try:
         kind, axes, size = _layout(header, index)
     except ValueError as error:
@@ -150,11 +141,11 @@ def _read_hdu(file: ByteFile, index: int, at: int, length: int) -> Hdu | None:
     return Hdu(index, header, kind, axes, at, stop, size, present)
 
 
-def _header_bytes(file: ByteFile, at: int, part: str) -> tuple[bytes, int]:
-    """Return the cards before END and the position of the data."""
+def _header_bytes(file: ByteFile, at: int, part: str, first: bytes) -> tuple[bytes, int]:
+    """Return the cards before END and the position of the data; `first` is read already."""
     raw = b""
     while len(raw) < HEADER_LIMIT:
-        more = file.read(at + len(raw), _READ)
+        more = file.read(at + len(raw), _READ) if raw else first
         seen = len(raw)
         raw += more
         for position in range(seen, len(raw) - 7, CARD):
@@ -173,7 +164,7 @@ def _ascii(raw: bytes) -> str:
 _PRINTABLE = bytes(c if 32 <= c < 127 else (32 if c in b"\t\n\r\0" else 63) for c in range(256))
 
 
-def _layout(header: Header, index: int) -> tuple[str, tuple[int, ...], int]:
+def _layout(header: Cards, index: int) -> tuple[str, tuple[int, ...], int]:
     """Return kind, axes and declared bytes; ValueError where the header makes no sense."""
     bitpix = whole(header, "BITPIX")
     if bitpix not in BITPIX:
@@ -196,7 +187,7 @@ def _layout(header: Header, index: int) -> tuple[str, tuple[int, ...], int]:
     return kind, axes, abs(bitpix) // 8 * groups * (heap + items)
 
 
-def _axis(header: Header, number: int) -> int:
+def _axis(header: Cards, number: int) -> int:
     length = whole(header, f"NAXIS{number}")
     if length < 0:
         message = f"NAXIS{number} = {length} is negative"

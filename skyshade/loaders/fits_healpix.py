@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from skyshade.errors import DataError, UnsupportedError, one_line
 from skyshade.geometry.frames import split_frame
+from skyshade.loaders.columns import distinct
 from skyshade.loaders.fits_compressed import is_compressed
 from skyshade.loaders.fits_headers import Hdu, number, text, value, whole
 from skyshade.loaders.fits_images import KEPT
@@ -26,7 +27,6 @@ from skyshade.loaders.fits_spheres import (
     Series,
 )
 from skyshade.loaders.source import Source
-from skyshade.loaders.tables import distinct
 from skyshade.loaders.units import parse_unit
 from skyshade.types import SphereImage, SphereReader
 

@@ -8,11 +8,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from astropy.io.fits import Header
 
 from skyshade.errors import DataError, UnsupportedError
 from skyshade.loaders.fits_compressed import CompressedImage, is_compressed
-from skyshade.loaders.fits_headers import Hdu, number, text, value
+from skyshade.loaders.fits_headers import AnyHeader, Hdu, number, text, value
 from skyshade.loaders.fits_pixels import FitsReader, PixelFormat
 from skyshade.loaders.fits_planes import plane_axes, planes
 from skyshade.loaders.fits_wcs import celestial, distortion_notes
@@ -33,7 +32,7 @@ _PRESENT = 0.25  # of the declared bytes: a truncated image with less is rejecte
 class Block:
     """The pixels of an HDU before they are split into planes."""
 
-    header: Header
+    header: AnyHeader
     axes: tuple[int, ...]
     pixels: PixelFormat
     reader: Callable[[int], PixelReader]
@@ -114,7 +113,7 @@ def read_images(
     return images
 
 
-def pixel_format(header: Header, bitpix: int) -> tuple[PixelFormat, tuple[str, ...]]:
+def pixel_format(header: AnyHeader, bitpix: int) -> tuple[PixelFormat, tuple[str, ...]]:
     """Return how pixels are stored, and notes on cards that make no sense."""
     scale, zero = number(header, "BSCALE", 1.0), number(header, "BZERO", 0.0)
     blank = value(header, "BLANK")
@@ -154,7 +153,7 @@ def _plain(source: Source, hdu: Hdu) -> Block:
 def _compressed(source: Source, hdu: Hdu, max_decoded: int) -> Block:
     image = CompressedImage(source.file, hdu, max_decoded)
     _check_axes(source.name, image.axes, hdu.part)
-    header = hdu.header.copy()
+    header = hdu.header.full.copy()
     if "ZBLANK" in header and "BLANK" not in header:
         header["BLANK"] = value(header, "ZBLANK")
     pixels, notes = pixel_format(header, image.claims.bitpix)
@@ -170,14 +169,14 @@ def _check_axes(name: str, axes: tuple[int, ...], part: str) -> None:
         raise UnsupportedError(name, f"not an image: one axis of {sizes} numbers", part)
 
 
-def _attributes(header: Header, hdu: Hdu) -> dict[str, Any]:
+def _attributes(header: AnyHeader, hdu: Hdu) -> dict[str, Any]:
     found: dict[str, Any] = {"HDU": hdu.index}
     if hdu.extname:
         found["EXTNAME"] = hdu.extname
     return found | kept_cards(header)
 
 
-def kept_cards(header: Header) -> dict[str, Any]:
+def kept_cards(header: AnyHeader) -> dict[str, Any]:
     """Return the cards worth keeping, texts as one line, and astropy's name of BUNIT as "unit"."""
     found: dict[str, Any] = {}
     for key in (k for k in KEPT if k in header):

@@ -15,7 +15,8 @@ from astropy.io.fits import Header
 from astropy.wcs import WCS
 
 from skyshade.loaders.axis_values import names_of, times
-from skyshade.loaders.fits_headers import number, quiet, text
+from skyshade.loaders.fits_headers import AnyHeader, number, text
+from skyshade.quiet import quiet
 
 log = logging.getLogger("skyshade")
 
@@ -64,13 +65,13 @@ class Axis:
 
 
 def plane_axes(
-    header: Header, axes: Sequence[int], floating: bool, bands: Sequence[str] = ()
+    header: AnyHeader, axes: Sequence[int], floating: bool, bands: Sequence[str] = ()
 ) -> list[Axis]:
     """Return the axes of a cube that hold more than one plane.
 
     Parameters
     ----------
-    header : astropy.io.fits.Header
+    header : astropy.io.fits.Header or Cards
     axes : sequence of int
         NAXIS1, NAXIS2 ...
     floating : bool
@@ -103,7 +104,7 @@ def planes(axes: Sequence[Axis]) -> tuple[str, list[str]]:
     return "plane", names
 
 
-def _axis(header: Header, axis: int, count: int, floating: bool, bands: Sequence[str]) -> Axis:
+def _axis(header: AnyHeader, axis: int, count: int, floating: bool, bands: Sequence[str]) -> Axis:
     kind = text(header, f"CTYPE{axis}").strip().upper()
     if not kind and count == 3 and floating:
         return Axis("stokes", ["I", "Q", "U"])
@@ -114,7 +115,7 @@ def _axis(header: Header, axis: int, count: int, floating: bool, bands: Sequence
     return Axis("time" if _TIME.match(kind) else name, _distinct(_names(header, axis, count, kind)))
 
 
-def _names(header: Header, axis: int, count: int, kind: str) -> list[str]:
+def _names(header: AnyHeader, axis: int, count: int, kind: str) -> list[str]:
     values = _values(header, axis, count)
     if not all(map(math.isfinite, values)):
         return _numbered(count)
@@ -127,7 +128,7 @@ def _names(header: Header, axis: int, count: int, kind: str) -> list[str]:
     return (_listed(header, count) if kind == "PLANE" else []) or _numbered(count)
 
 
-def _values(header: Header, axis: int, count: int) -> list[float]:
+def _values(header: AnyHeader, axis: int, count: int) -> list[float]:
     """Return the linear coordinate of each plane: CRVAL + CDELT * (i - CRPIX)."""
     step = number(header, f"PC{axis}_{axis}", 1.0) * number(header, f"CDELT{axis}", 1.0)
     step = number(header, f"CD{axis}_{axis}", step)
@@ -135,14 +136,14 @@ def _values(header: Header, axis: int, count: int) -> list[float]:
     return [at + step * (i + 1 - origin) for i in range(count)]
 
 
-def _spectral(header: Header, axis: int, values: list[float], kind: str) -> list[str]:
+def _spectral(header: AnyHeader, axis: int, values: list[float], kind: str) -> list[str]:
     unit = text(header, f"CUNIT{axis}") or _SI.get(kind[:4], "")
     if _CONVERTED.match(kind):
         values, unit = _through_wcslib(header, axis, values, kind), _SI.get(kind[:4], "")
     return names_of(values, unit) if all(map(math.isfinite, values)) else _numbered(len(values))
 
 
-def _through_wcslib(header: Header, axis: int, values: list[float], kind: str) -> list[float]:
+def _through_wcslib(header: AnyHeader, axis: int, values: list[float], kind: str) -> list[float]:
     """Return SI coordinates of an axis sampled in another quantity, such as VOPT-F2W."""
     alone = Header([("NAXIS", 1), ("WCSAXES", 1), ("CTYPE1", kind), ("CRPIX1", 1.0)])
     alone["CRVAL1"], alone["CDELT1"] = values[0], values[1] - values[0]
@@ -162,14 +163,14 @@ def _through_wcslib(header: Header, axis: int, values: list[float], kind: str) -
     return [float(v) for v in found]
 
 
-def _times(header: Header, axis: int, values: list[float]) -> list[str]:
+def _times(header: AnyHeader, axis: int, values: list[float]) -> list[str]:
     unit = text(header, f"CUNIT{axis}") or text(header, "TIMEUNIT") or "s"
     start = _time_zero(header)
     named = None if start is None else times(values, unit, start)
     return named or names_of(values, unit)
 
 
-def _time_zero(header: Header) -> float | None:
+def _time_zero(header: AnyHeader) -> float | None:
     """Return the modified Julian date that times count from (FITS standard 4.0, section 9.2.2)."""
     if "MJDREF" in header or "MJDREFI" in header:
         whole = number(header, "MJDREF", number(header, "MJDREFI", 0.0))
@@ -185,7 +186,7 @@ def _time_zero(header: Header) -> float | None:
     return (moment - datetime(1858, 11, 17, tzinfo=UTC)).total_seconds() / 86400.0
 
 
-def _listed(header: Header, count: int) -> list[str]:
+def _listed(header: AnyHeader, count: int) -> list[str]:
     """Return the names listed in OBJECT, as in "Tycho-2 counts, mean BT-VT, mean VT"."""
     names = [part.strip() for part in text(header, "OBJECT").split(",")]
     if len(names) != count or not all(names):

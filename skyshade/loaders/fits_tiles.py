@@ -18,7 +18,8 @@ from astropy.io import fits
 from astropy.io.fits import Header
 from isal import igzip_lib
 
-from skyshade.loaders.fits_headers import Hdu, quiet, text, value, whole
+from skyshade.loaders.fits_headers import Hdu, text, value, whole
+from skyshade.quiet import quiet
 from skyshade.storage import ByteFile
 from skyshade.types import AnyArray
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from astropy.io.fits import Card, Header, VerifyError
 from astropy.wcs import WCS, Wcsprm
 
 from skyshade.errors import DataError, InputError, UnsupportedError, one_line
-from skyshade.geometry.wcs import check_celestial, check_poles
-from skyshade.loaders.fits_headers import quiet, text
+from skyshade.geometry.checks import POLES, check_celestial, check_poles
+from skyshade.loaders.fits_cards import Cards
+from skyshade.loaders.fits_headers import AnyHeader, text, value
+from skyshade.quiet import quiet
 
 log = logging.getLogger("skyshade")
 Content = tuple[str, bool | int | float | str]
+KEPT_KEYS = 1024
 
 # Cards of axes beyond the second: CTYPE3, CD3_1, PC001003 ... They are dropped, since wcslib gives
 # up on many real headers of this kind although their first two axes are sound.
@@ -45,7 +49,7 @@ _IMAGE = -1  # keysel of Wcsprm: the cards of an image, as WCS asks for them
 _SKIP = {"", "COMMENT", "HISTORY", "CONTINUE", "WCSAXES", "NAXIS", "BLANK", "CHECKSUM", "DATASUM"}
 
 
-def celestial(header: Header, shape: tuple[int, int], name: str, part: str) -> tuple[Any, bool]:
+def celestial(header: AnyHeader, shape: tuple[int, int], name: str, part: str) -> tuple[Any, bool]:
     """Return the WCS of an image of `shape` (ny, nx), and whether to transpose the image.
 
     Latitude may be the first axis: then both axes of the WCS are swapped and so must be the image.
@@ -73,7 +77,7 @@ def celestial(header: Header, shape: tuple[int, int], name: str, part: str) -> t
     return wcs, swapped
 
 
-def distortion_notes(header: Header) -> tuple[str, ...]:
+def distortion_notes(header: AnyHeader) -> tuple[str, ...]:
     """Return a note where a header names tables of distortion: they are not read."""
     found = [key for key in header if _TABLES.match(key)]
     if not found:
@@ -107,8 +111,8 @@ def check(wcs: Any, shape: tuple[int, int], name: str, part: str = "") -> None:
         raise DataError(name, f"broken WCS: {error}", part) from error
 
 
-def _parse(header: Header) -> tuple[Any, bool]:
-    check_poles(header)
+def _parse(header: AnyHeader) -> tuple[Any, bool]:
+    check_poles({key: value(header, key) for key in POLES})
     wcs = _tolerant(two_axes(header))
     if not wcs.has_celestial:
         return None, False
@@ -149,7 +153,7 @@ def _wcs(cards: Sequence[Content]) -> Any:
     if not known or any(_is_astropys(*card) for card in cards):
         return WCS(Header(cards), naxis=2)
     raw = "".join(_image(*card) for card in cards).encode("ascii")
-    wcs = WCS(naxis=2)
+    wcs = WCS(naxis=2, fix=False)
     wcs.wcs = Wcsprm(header=raw, relax=True, keysel=_IMAGE).sub(2)
     wcs.fix()
     wcs.wcs.set()
@@ -160,13 +164,13 @@ def _wcs(cards: Sequence[Content]) -> Any:
 def _is_astropys(key: str, content: bool | float | str) -> bool:
     """Return whether astropy does more with a card than handing it to wcslib."""
     odd = key in ("CTYPE1", "CTYPE2") and not isinstance(content, str)
-    return odd or _ASTROPY.match(key) is not None
+    return odd or _kind(key).astropys
 
 
 def _image(key: str, content: bool | float | str) -> str:
     """Return the 80 characters of a card (more, of a long text), floats with all their digits."""
     shown = ""
-    if not _STANDARD.match(key):
+    if not _kind(key).standard:
         pass
     elif isinstance(content, bool):
         shown = "T" if content else "F"
@@ -179,7 +183,25 @@ def _image(key: str, content: bool | float | str) -> str:
     return f"{key:8}= {shown:>20}".ljust(80)
 
 
-def two_axes(header: Header) -> list[Content]:
+class _Kind(NamedTuple):
+    """What a keyword says about its card."""
+
+    skipped: bool
+    numeric: bool
+    order: bool
+    astropys: bool
+    standard: bool
+
+
+@lru_cache(KEPT_KEYS)
+def _kind(key: str) -> _Kind:
+    patterns = (_NUMERIC, _ORDERS, _ASTROPY, _STANDARD)
+    numeric, order, astropys, standard = (p.match(key) is not None for p in patterns)
+    skipped = key in _SKIP or _HIGHER.match(key) is not None
+    return _Kind(skipped, numeric, order, astropys, standard)
+
+
+def two_axes(header: AnyHeader) -> list[Content]:
     """Return keywords and values of the readable cards of the first two axes only.
 
     Raises
@@ -188,6 +210,27 @@ def two_axes(header: Header) -> list[Content]:
         A card that the WCS is made of cannot be read.
     """
     kept: list[Content] = [("NAXIS", 2), ("WCSAXES", 2)]
+    for key, content in _readable(header):
+        kind = _kind(key)
+        if kind.skipped or not isinstance(content, bool | int | float | str):
+            continue
+        if kind.numeric and isinstance(content, str):
+            message = f"{key} = {one_line(content, 40)!r} is not a number"
+            raise ValueError(message)
+        if kind.order and not (isinstance(content, int | float) and 0 <= content <= _HIGHEST):
+            message = f"{key} = {one_line(content, 40)} is not allowed: 0 to {_HIGHEST}"
+            raise ValueError(message)
+        kept.append((key, content))
+    return kept
+
+
+def _readable(header: AnyHeader) -> Iterator[tuple[str, object]]:
+    """Yield keyword and value of cards; ValueError for one that the WCS is made of and is not."""
+    if isinstance(header, Cards):
+        if header.plain is not None:
+            yield from header.plain
+            return
+        header = header.full
     for card in header.cards:
         try:
             key, content = card.keyword, card.value
@@ -196,15 +239,4 @@ def two_axes(header: Header) -> list[Content]:
                 message = f"{key} cannot be read: {one_line(card.image, 60)!r}"
                 raise ValueError(message) from error
             continue
-        if key in _SKIP or _HIGHER.match(key) or not isinstance(content, bool | int | float | str):
-            continue
-        if isinstance(content, str) and _NUMERIC.match(key):
-            message = f"{key} = {one_line(content, 40)!r} is not a number"
-            raise ValueError(message)
-        if _ORDERS.match(key) and not (
-            isinstance(content, int | float) and 0 <= content <= _HIGHEST
-        ):
-            message = f"{key} = {one_line(content, 40)} is not allowed: 0 to {_HIGHEST}"
-            raise ValueError(message)
-        kept.append((key, content))
-    return kept
+        yield key, content

@@ -7,7 +7,7 @@ from skyshade.geometry.coverage import coverage_of, overlap
 from skyshade.geometry.grids import SKY
 from skyshade.geometry.wcs import PixelMap
 from skyshade.types import Coverage, Window
-from tests.geometry.skies import ALL, make_wcs
+from tests.geometry.skies import ALL, make_wcs, rotation
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -32,6 +32,31 @@ def test_known_rectangles() -> None:
     assert coverage_of(PixelMap(patch, (10, 20))) == pytest.approx((370, 350, -5, 5), abs=1e-4)
     pole = coverage_of(PixelMap(*ALL["tan pole"]))
     assert (pole.ra_east, pole.ra_west, pole.dec_max) == (360.0, 0.0, 90.0)
+
+
+@pytest.mark.parametrize("code", ["TAN", "SIN", "ZEA", "CAR", "SFL"])
+@pytest.mark.parametrize("dec", [-62.0, -20.0, 0.0, 45.0, 64.0])
+@pytest.mark.parametrize("axes", ["RA", "G"])
+def test_a_small_image_is_covered_to_a_hundredth(code: str, dec: float, axes: str) -> None:
+    """It is sampled at fewer places: the rectangle around many more is hardly any larger."""
+    turn = {"pc": rotation(33.0)} if code in ("TAN", "SIN") else {}
+    wcs = make_wcs(code, (10.0, dec), (-0.13, 0.11), (31.0, 45.0), axes, **turn)
+    pixels = PixelMap(wcs, (70, 80))
+    x, y = np.meshgrid(np.linspace(-0.49, 79.49, 500), np.linspace(-0.49, 69.49, 500))
+    ra, dec_ = pixels.pixel_to_sky(x, y)
+    found = coverage_of(pixels)
+    tall, wide = found.dec_max - found.dec_min, found.ra_east - found.ra_west
+    offset = np.mod(ra - found.ra_west + 0.01 * wide, 360.0)
+    assert offset.max() - 0.01 * wide == pytest.approx(wide, abs=0.01 * wide)
+    assert offset.min() - 0.01 * wide == pytest.approx(0.0, abs=0.01 * wide)
+    assert dec_.min() == pytest.approx(found.dec_min, abs=0.01 * tall)
+    assert dec_.max() == pytest.approx(found.dec_max, abs=0.01 * tall)
+
+
+def test_a_small_image_at_a_pole_reaches_it() -> None:
+    beside = make_wcs("TAN", (10.0, 89.9), (-0.01, 0.01), (50.0, 50.0))  # the pole is on it
+    found = coverage_of(PixelMap(beside, (100, 100)))
+    assert (found.ra_east - found.ra_west, found.dec_max) == (360.0, 90.0)
 
 
 @pytest.mark.parametrize("west", [0.0, 100.0, 170.0, 355.0])

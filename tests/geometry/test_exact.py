@@ -17,7 +17,7 @@ from astropy.coordinates import BarycentricMeanEcliptic, SkyCoord
 from astropy.wcs.utils import wcs_to_celestial_frame
 
 from skyshade.geometry.control import CELL, ControlGrid
-from skyshade.geometry.grids import MERCATOR, SKY, WORLD, TileGrid, tan_grid
+from skyshade.geometry.grids import HIPS, MERCATOR, SKY, WORLD, TileGrid, tan_grid
 from skyshade.geometry.wcs import PixelMap
 from skyshade.types import Window
 from tests.geometry.skies import ALL
@@ -174,7 +174,7 @@ def test_other_grids_are_exact(name: str) -> None:
     native = SKY.zoom_for(control.pixels.resolution)
     ra, dec = truth.places()
     looked = 0
-    for grid in (WORLD, MERCATOR, tan_grid(ra[0], dec[0]), tan_grid(ra[1], dec[1])):
+    for grid in (WORLD, MERCATOR, HIPS, tan_grid(ra[0], dec[0]), tan_grid(ra[1], dec[1])):
         deep = native + round(np.log2(grid.pixel_degrees(0) / SKY.pixel_degrees(0)))
         looked += sum(check(name, grid, z) for z in {0, deep // 2, deep + 1})
     assert looked >= N

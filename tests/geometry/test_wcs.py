@@ -4,11 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from astropy.wcs import WCS
+from astropy.wcs import WCS, InvalidTransformError
 
 from skyshade.errors import InputError
-from skyshade.geometry.wcs import PixelMap, check_celestial, check_poles, fingerprint, separation
-from tests.geometry.skies import ALL, make_wcs, with_sip
+from skyshade.geometry.checks import check_celestial, check_poles
+from skyshade.geometry.wcs import PixelMap, fingerprint, pixel_map, separation
+from tests.geometry.skies import ALL, make_wcs, rotation, with_sip
 
 
 def pixels_of(name: str, n: int = 200) -> tuple[PixelMap, np.ndarray, np.ndarray]:
@@ -206,3 +207,52 @@ def test_fingerprint_follows_the_wcs() -> None:
     other = with_sip()
     other.sip = None
     assert fingerprint(other) != fingerprint(with_sip())
+
+
+CODES = ("TAN", "SIN", "STG", "ARC", "ZEA", "CAR", "CEA", "MER", "SFL", "AIT")
+
+
+def test_projections_that_need_no_look_at_the_whole_sky() -> None:
+    """Those whose formulas are taken for exact are so at 600 places, however they are turned."""
+    rng = np.random.default_rng(3)
+    exact = 0
+    for number in range(400):
+        side, skew = 10 ** rng.uniform(-6, 1), 10 ** rng.uniform(-1, 1)
+        more = {"lonpole": rng.uniform(-180, 360)} if number % 3 == 0 else {}
+        more |= {"latpole": rng.uniform(-90, 90)} if number % 4 == 0 else {}
+        try:
+            wcs = make_wcs(
+                CODES[number % len(CODES)],
+                (rng.uniform(-360, 720), rng.choice([rng.uniform(-90, 90), 90.0, -90.0, 0.0])),
+                (-side, side * skew),
+                tuple(rng.uniform(-1, 1, 2) * 10 ** rng.uniform(0, 6)),
+                ("RA", "G", "E")[number % 3],
+                pc=rotation(rng.uniform(0, 360)),
+                **more,
+            )
+        except InvalidTransformError:  # no such pole
+            continue
+        pixels = PixelMap(wcs, (100, 200))
+        if pixels._is_exact():
+            exact += 1
+            assert pixels._one_sided(), wcs
+    assert exact > 200
+
+
+def test_others_are_tried_all_over_the_sky() -> None:
+    slant = PixelMap(*ALL["slant sin"])
+    skew = PixelMap(make_wcs("TAN", (0, 0), (-1e-6, 1.0)), (9, 9))
+    far = PixelMap(make_wcs("TAN", (0, 0), (-1.0, 1.0), (1e7, 0.0)), (9, 9))
+    assert not any(p._is_exact() for p in (slant, skew, far, PixelMap(*ALL["hpx"])))
+
+
+def test_the_map_of_the_check_is_handed_on_once() -> None:
+    wcs, shape = make_wcs("TAN", (123.4, 5.6)), (90, 180)
+    check_celestial(wcs, shape)
+    mark = fingerprint(wcs)
+    assert pixel_map(wcs, (90, 181), mark).shape == (90, 181)  # another one
+    found = pixel_map(wcs, shape, mark)
+    assert (found.mark, found.shape) == (mark, shape)
+    assert pixel_map(wcs, shape, mark) is not found
+    x, y = found.sky_to_pixel(np.array([123.0]), np.array([5.0]))
+    assert PixelMap(wcs, shape).sky_to_pixel(np.array([123.0]), np.array([5.0])) == (x, y)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skyshade.geometry.grids import MERCATOR, SKY, WORLD, tan_grid
+from skyshade.geometry.grids import HIPS, MERCATOR, SKY, WORLD, tan_grid
 from skyshade.layers.map import MapLayer
 from skyshade.types import Tile, Window
 from tests.geometry.skies import ALL, make_wcs
@@ -47,7 +47,7 @@ CARS = {
 KINDS = ["car", "car galactic", "car rotated whole", "car of 514.3 px", "cea fk5", "ait galactic"]
 KINDS += ["zea", "hpx", "tan sip"]
 PLACES = [(SKY, (180.0, 0.0)), (SKY, (0.0, 89.9)), (SKY, (80.0, 30.0))]
-PLACES += [(WORLD, (180.0, -20.0)), (MERCATOR, (0.1, 80.0))]
+PLACES += [(HIPS, (45.0, 35.0)), (WORLD, (180.0, -20.0)), (MERCATOR, (0.1, 80.0))]
 PLACES += [(tan_grid(80.0, 30.0), (80.0, 30.0)), (tan_grid(0.0, 90.0), (0.0, 89.0))]
 
 

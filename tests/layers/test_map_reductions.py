@@ -91,7 +91,7 @@ class TestDeviationLaws(LayerTests):
         return LAYERS.setdefault(("car", "std"), layer_of("car", noise("car"), "std"))
 
 
-@pytest.mark.parametrize("name", ["WorldCRS84Quad", "WebMercatorQuad"])
+@pytest.mark.parametrize("name", ["WorldCRS84Quad", "WebMercatorQuad", "hips"])
 def test_bright_pixels_are_seen_on_other_grids(name: str) -> None:
     grid = GRIDS[name]
     wcs, (ny, nx) = ALL["car galactic"]

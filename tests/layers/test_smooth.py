@@ -188,7 +188,9 @@ def test_values_agree_with_tiles() -> None:
     assert layer.value(float(hole[0]), float(hole[1])) is None
 
 
-@pytest.mark.parametrize("grid", [GRIDS["WebMercatorQuad"], tan_grid(30.0, 40.0), tan_grid(0, 90)])
+@pytest.mark.parametrize(
+    "grid", [GRIDS["WebMercatorQuad"], GRIDS["hips"], tan_grid(30.0, 40.0), tan_grid(0, 90)]
+)
 def test_other_grids_show_the_same_sky(grid: object) -> None:
     layer = noise().smooth(5.0)
     window = Window.of(grid, Tile(2, 1, 1))

@@ -19,7 +19,7 @@ from skyshade.errors import (
     one_line,
 )
 from skyshade.geometry.frames import split_frame
-from skyshade.loaders import csv_table, fits, json_list, parquet, press, refused
+from skyshade.loaders import csv_table, ds9, fits, hats, json_list, parquet, press, refused, votable
 from skyshade.loaders.frames import to_dask
 from skyshade.loaders.healpix import sphere_to_dataarray
 from skyshade.loaders.objects import load_object
@@ -35,7 +35,16 @@ log = logging.getLogger("skyshade")
 AnyImage = SkyImage | SphereImage
 
 # Each has sniff(head, uri) -> bool and open(source, options) -> Loaded; the first yes opens.
-LOADERS: tuple[ModuleType, ...] = (refused, fits, parquet, press, csv_table, json_list)
+LOADERS: tuple[ModuleType, ...] = (
+    votable,
+    refused,
+    ds9,
+    fits,
+    parquet,
+    press,
+    csv_table,
+    json_list,
+)
 
 
 def load(
@@ -53,7 +62,8 @@ def load(
     Parameters
     ----------
     item : str, path or object
-        A file, a URI, or an object of another library (see `skyshade.loaders.objects`).
+        A file, a URI, a folder of Parquet files or a HATS catalogue, a pattern or list of Parquet
+        files that are one table, or an object of another library (see `skyshade.loaders.objects`).
     ra, dec : str, optional
         Coordinate columns of catalogues; guessed by default.
     frame : str, optional
@@ -87,9 +97,7 @@ def load(
         split_frame(options.frame)
     label_ = Path(item).name if isinstance(item, str | os.PathLike) else type(item).__name__
     try:
-        if isinstance(item, str | os.PathLike):
-            return _load_file(os.fspath(item), options)
-        return load_object(item, options)
+        return _open(item, options)
     except SkyshadeError:
         raise
     except Exception as error:
@@ -197,16 +205,32 @@ def open_catalog(
     return to_dask(table)
 
 
+def _open(item: Any, options: Options) -> Loaded:
+    if _is_path(item):
+        return _load_file(os.fspath(item), options)
+    if isinstance(item, list | tuple) and item and all(map(_is_path, item)):
+        return hats.open_files([os.fspath(path) for path in item], options)
+    return load_object(item, options)
+
+
 def _load_file(uri: str, options: Options) -> Loaded:
+    if hats.is_folder(uri):
+        return hats.open_folder(uri, options)
+    if files := hats.matches(uri):
+        return hats.open_files(files, options)
     source = open_source(uri, options.name, options.max_decoded)
     for loader in LOADERS:
         if loader.sniff(source.head, source.name):
             found: Loaded = loader.open(source, options)
             return found
     begin = one_line(source.head[:24].decode("ascii", "replace"))
-    known = "FITS, Parquet, JPEG, PNG, TIFF, CSV or a JSON list of sources"
+    known = "FITS, Parquet, VOTable, JPEG, PNG, TIFF, CSV or a JSON list of sources"
     cause = f"not {known} (begins with {begin!r})"
     raise UnsupportedError(source.name, cause)
+
+
+def _is_path(item: Any) -> bool:
+    return isinstance(item, str | os.PathLike)
 
 
 def _with_wcs(item: Any, wcs: Any) -> Any:

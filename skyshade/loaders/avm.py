@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from skyshade.errors import DataError, UnsupportedError, one_line
-from skyshade.loaders.fits_headers import quiet
 from skyshade.loaders.fits_wcs import check
+from skyshade.quiet import quiet
 from skyshade.storage import ByteFile
 
 log = logging.getLogger("skyshade")

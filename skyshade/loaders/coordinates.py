@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyshade.errors import UnsupportedError, one_line
+from skyshade.errors import InputError, UnsupportedError, one_line
 from skyshade.geometry.frames import to_icrs
+from skyshade.loaders.sexagesimal import angles
 from skyshade.types import AnyArray, FloatArray
 
 # Pairs of names in order of trust, lower case: longitude, latitude, frame, unit if none is given.
@@ -23,6 +24,7 @@ KNOWN = (
     ("ra_deg", "dec_deg", "icrs", "deg"),
     ("coord_ra", "coord_dec", "icrs", "rad"),
     ("_ra", "_de", "icrs", "deg"),
+    ("_ra", "_dec", "icrs", "deg"),
     ("_ra_icrs", "_de_icrs", "icrs", "deg"),
     ("ra_icrs", "de_icrs", "icrs", "deg"),
     ("ra_icrs", "dec_icrs", "icrs", "deg"),
@@ -46,8 +48,11 @@ _DEGREES = {
     **dict.fromkeys(("arcmin", "arcminute"), 1 / 60.0),
     **dict.fromkeys(("arcsec", "arcsecond"), 1 / 3600.0),
     **dict.fromkeys(("mas",), 1 / 3.6e6),
+    "hms": 15.0,
+    "dms": 1.0,
 }
-_SHOWN = 30  # column names in an error message
+_EQUATORIAL = ("icrs", "fk5", "fk4")
+_SHOWN = 40  # column names in an error message
 
 
 @dataclass(frozen=True)
@@ -77,20 +82,29 @@ class Coordinates:
         frame = "" if self.frame == "icrs" else f", {self.frame} to ICRS"
         return one_line(f"ra, dec from {self.lon}, {self.lat} ({units}{frame})")
 
+    @property
+    def degrees(self) -> tuple[float, float]:
+        """Degrees in one unit of longitude and of latitude."""
+        return _DEGREES[self.lon_unit], _DEGREES[self.lat_unit]
+
     def positions(self, lon: AnyArray, lat: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Return ICRS ra (0..360) and dec in degrees, NaN where not valid.
 
-        Valid is a finite pair with longitude in -180..360 and latitude in -90..90 degrees.
+        Texts such as 12:34:56 are hours of right ascension (unless the unit is dms) and degrees of
+        other angles. Valid is a finite pair with longitude in -180..360 and latitude in -90..90
+        degrees.
         """
-        x = as_float(lon) * _DEGREES[self.lon_unit]
-        y = as_float(lat) * _DEGREES[self.lat_unit]
+        equatorial = self.frame.split(" ")[0] in _EQUATORIAL
+        x = _degrees(lon, self.lon_unit, hours=equatorial)
+        y = _degrees(lat, self.lat_unit, hours=False)
         with np.errstate(invalid="ignore"):
             good = (x >= -180.0) & (x <= 360.0) & (np.abs(y) <= 90.0)
         x[~good] = y[~good] = np.nan
         if self.frame != "icrs":
             x, y = to_icrs(x, y, self.frame)
-        x = np.mod(x, 360.0)
-        x[x >= 360.0] = 0.0  # mod of a tiny negative number
+        x += 0.0  # no minus zero
+        x[x < 0.0] += 360.0
+        x[x >= 360.0] = 0.0  # also what was a tiny negative number
         return x, np.asarray(y, np.float64)
 
 
@@ -106,6 +120,8 @@ def find(
 ) -> Coordinates:
     """Return the coordinate columns: those that the user named, else the best known pair.
 
+    `ra` and `dec` may name units too: ``"x [rad]"``.
+
     Raises
     ------
     UnsupportedError
@@ -114,6 +130,7 @@ def find(
     if ra or dec:
         if not (ra and dec):
             raise UnsupportedError(name, f"ra={ra!r} and dec={dec!r}: name both columns", part)
+        ra, dec, units = _with_units(columns, ra, dec, units)
         pair = (_named(columns, ra, name, part), _named(columns, dec, name, part))
         known = {(k[0], k[1]): k for k in KNOWN}.get((pair[0].lower(), pair[1].lower()))
         return _coordinates(pair, units, frame or (known[2] if known else "icrs"), known)
@@ -125,11 +142,23 @@ def find(
     relative = _suffixed(lower)
     if relative:
         return _coordinates(relative, units, frame or "icrs", None)
-    cause = f"no coordinate columns recognised; columns: {_listed(columns)}. {_HOW}"
+    cause = f"no coordinate columns recognised; {_HOW}; columns: {_listed(columns)}"
     raise UnsupportedError(name, cause, part)
 
 
-_HOW = "Name them with --ra and --dec (ra=, dec=)"
+_HOW = "name them with --ra and --dec (ra=, dec=)"
+
+
+def _degrees(values: AnyArray, unit: str, *, hours: bool) -> FloatArray:
+    """Return a fresh array of degrees; `hours`: texts with minutes are hours."""
+    factor = _DEGREES[unit]
+    array = np.asarray(values)
+    if array.dtype.kind not in "OUS" or _masked(values):
+        return as_float(values) * factor
+    found, parted = angles(array)
+    return found * np.where(
+        parted, 15.0 if (hours and unit != "dms") or factor == 15 else 1, factor
+    )
 
 
 def as_float(values: AnyArray) -> FloatArray:
@@ -188,6 +217,27 @@ def _suffixed(lower: Mapping[str, str]) -> tuple[str, str] | None:
     return None
 
 
+def _with_units(
+    columns: Sequence[str], ra: str, dec: str, units: Mapping[str, str]
+) -> tuple[str, str, Mapping[str, str]]:
+    """Return names and units of ``"name [unit]"``, as a user may write it."""
+    names = []
+    for wanted in (ra, dec):
+        found = _NAME_UNIT.fullmatch(wanted)
+        if found and wanted not in columns:
+            if _unit(found[2], "") == "":
+                msg = f"unit {found[2]!r} of {found[1]!r} is not allowed: {_UNITS}"
+                raise InputError(msg)
+            own = _by_lower_name(columns).get(found[1].lower(), found[1])
+            units = {**units, own: found[2]}
+        names.append(found[1] if found and wanted not in columns else wanted)
+    return names[0], names[1], units
+
+
+_NAME_UNIT = re.compile(r"(.*\S)\s*\[(\w+)\]")
+_UNITS = "deg, rad, hour, arcmin, arcsec or mas"
+
+
 def _named(columns: Sequence[str], wanted: str, name: str, part: str) -> str:
     if wanted in columns:
         return wanted
@@ -199,4 +249,4 @@ def _named(columns: Sequence[str], wanted: str, name: str, part: str) -> str:
 
 def _listed(columns: Sequence[str]) -> str:
     more = f" and {len(columns) - _SHOWN} more" if len(columns) > _SHOWN else ""
-    return one_line(", ".join(columns[:_SHOWN]) or "none", 180) + more
+    return one_line(", ".join(columns[:_SHOWN]) or "none", 600) + more

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skyshade.errors import DataError, UnsupportedError, one_line
-from skyshade.loaders.arrow import ArrowColumns
+import numpy as np
+
+from skyshade.index.arrow import to_numpy
+from skyshade.loaders.arrow import ArrowColumns, empty_table, fitted
+from skyshade.loaders.columns import NoStatistics, width
+from skyshade.loaders.coordinates import find
+from skyshade.loaders.csv_scan import Block, Scan, parse, scan
+from skyshade.loaders.csv_text import Dialect, dialect
 from skyshade.loaders.source import Loaded, Options, Source
 from skyshade.loaders.tables import SkyTable
-from skyshade.storage import RawFile
+from skyshade.storage import ByteFile
+from skyshade.types import AnyArray
 
-LIMIT = 4 << 30  # bytes
+HELD = 32 << 20  # bytes of a file that is kept in memory
 ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.bz2", ".tsv.bz2")
-_SEPARATORS = ",\t;|"
 
 
 def sniff(head: bytes, uri: str) -> bool:  # noqa: ARG001 (the loaders' common form)
@@ -22,58 +28,109 @@ def sniff(head: bytes, uri: str) -> bool:  # noqa: ARG001 (the loaders' common f
 
 
 def open(source: Source, options: Options) -> Loaded:
-    """Return the table in a CSV file; the first line that is no comment names the columns.
+    """Return the table in a CSV file of any size; it is read through once.
 
-    Rows with another number of fields are dropped, with a note.
+    The first line that is no comment names the columns. A column that holds a text anywhere is
+    text. Rows with another number of fields are dropped, with a note.
     """
-    if source.file.size > LIMIT:
-        cause = f"{source.file.size} bytes; CSV files of at most {LIMIT} are read"
-        raise UnsupportedError(source.name, f"{cause}: convert to Parquet")
-    if b"\0" in source.head:
-        raise DataError(source.name, "not a CSV file: holds NUL bytes")
-    dropped: list[int] = []
     before = source.file.stamp()
-    table = _parse(source, dropped)
+    style = dialect(source.file)
+    find(style.names, {}, ra=options.ra, dec=options.dec, name=source.name)
+    found = scan(source.file, style)
+    columns: CsvColumns | ArrowColumns = CsvColumns(source.file, style, found)
+    if source.file.size <= HELD:
+        whole = columns.read_arrow(style.names, 0, len(columns))
+        columns = ArrowColumns(whole, source.file.version())
     source.file.check(before)
-    columns = ArrowColumns(table, source.file.version())
-    found = SkyTable.of(columns, source.stem, options, source.name)
-    if dropped:
-        found.notes += (f"{len(dropped)} rows with another number of fields were dropped",)
-    return Loaded(tables=[found])
+    table = SkyTable.of(columns, source.stem, options, source.name)
+    table.notes += found.notes()
+    return Loaded(tables=[table])
 
 
-def _parse(source: Source, dropped: list[int]) -> Any:
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import csv  # noqa: PLC0415
+class CsvColumns(NoStatistics):
+    """`Columns` of a CSV file that has been scanned: blocks are parsed when asked for.
 
-    skipped, header = _first_line(source.head)
-    separator = max(_SEPARATORS, key=header.count)
+    Parameters
+    ----------
+    file : ByteFile
+    style : Dialect
+    found : Scan
+    """
 
-    def drop(row: Any) -> str:
-        dropped.append(row.number or 0)
-        return "skip"
+    def __init__(self, file: ByteFile, style: Dialect, found: Scan) -> None:
+        self._file, self._style, self._scan = file, style, found
 
-    try:
-        source.head.decode()
-        encoding = "utf8"
-    except UnicodeDecodeError as error:
-        cut = error.start > len(source.head) - 4  # the head may end inside a character
-        encoding = "utf8" if cut else "latin-1"
-    try:
-        return csv.read_csv(
-            io.BufferedReader(RawFile(source.file), 1 << 20),
-            read_options=csv.ReadOptions(skip_rows=skipped, encoding=encoding, use_threads=False),
-            parse_options=csv.ParseOptions(delimiter=separator, invalid_row_handler=drop),
-            convert_options=csv.ConvertOptions(strings_can_be_null=True),
-        )
-    except (pa.ArrowException, ValueError, OSError) as error:
-        raise DataError(source.name, f"broken CSV file: {one_line(error, 160)}") from error
+    @property
+    def names(self) -> Sequence[str]:
+        """Columns in the order of the file."""
+        return self._style.names
 
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Nothing: CSV has no units."""
+        return {}
 
-def _first_line(head: bytes) -> tuple[int, str]:
-    """Return the number of leading comment lines, and the line after them."""
-    lines = head.removeprefix(b"\xef\xbb\xbf").decode("latin-1").splitlines() or [""]
-    skipped = 0
-    while skipped < len(lines) - 1 and lines[skipped].startswith("#") and "," not in lines[skipped]:
-        skipped += 1
-    return skipped, lines[skipped]
+    @property
+    def breaks(self) -> Sequence[int]:
+        """First row of each block, and the number of rows."""
+        return [*(block.row for block in self._scan.blocks), len(self)]
+
+    def __len__(self) -> int:
+        return sum(block.rows for block in self._scan.blocks)
+
+    def version(self) -> str:
+        """Return a short text that changes with the file."""
+        return self._file.version()
+
+    def schema(self) -> Any:
+        """Return the schema that the scan found."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        types = self._scan.types
+        return pa.schema([pa.field(n, types.get(n, pa.string())) for n in self.names])
+
+    def row_bytes(self, names: Sequence[str]) -> float:
+        """Return the bytes that a row of some columns takes in memory, estimated."""
+        return width(self.schema(), names)
+
+    def bounds(self, name: str) -> tuple[float, float] | None:
+        """Return least and greatest value, which the scan found."""
+        return self._scan.bounds.get(name)
+
+    def read(
+        self, names: Sequence[str], start: int = 0, stop: int | None = None
+    ) -> dict[str, AnyArray]:
+        """Return columns of rows start..stop."""
+        table = self.read_arrow(names, start, len(self) if stop is None else stop)
+        return {name: to_numpy(table.column(name)) for name in names}
+
+    def read_arrow(self, names: Sequence[str], start: int, stop: int) -> Any:
+        """Return rows start..stop, from the blocks that hold them.
+
+        Raises
+        ------
+        ChangedError
+            The file changed while it was read.
+        """
+        import pyarrow as pa  # noqa: PLC0415
+
+        whole = self.schema()
+        schema = pa.schema([whole.field(name) for name in dict.fromkeys(names)])
+        parts = [empty_table(schema)]
+        blocks = self._scan.blocks
+        first = int(np.searchsorted([b.row for b in blocks], start, side="right")) - 1
+        before = self._file.stamp()
+        for block in blocks[max(0, first) :]:
+            if block.row >= stop:
+                break
+            begin = max(start, block.row) - block.row
+            count = min(stop, block.row + block.rows) - block.row - begin
+            parts.append(self._parsed(block, schema).slice(begin, max(0, count)))
+        self._file.check(before)
+        return pa.concat_tables(parts)
+
+    def _parsed(self, block: Block, schema: Any) -> Any:
+        raw = self._file.read(block.offset, block.size)
+        types = {field.name: field.type for field in schema}
+        table, _ = parse(raw, self._style, self._file.name, types, schema.names)
+        return fitted(table, schema, self._file.name)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skyshade.loaders.tables import SkyTable
-from skyshade.types import AnyArray
+from skyshade.types import AnyArray, RowRange
 
 ROWS = 262_144  # of a partition
 
@@ -22,13 +22,10 @@ def to_dask(table: SkyTable) -> Any:
 
     part = _Partition(table)
     meta = part((0, 0))
-    frame = dd.from_map(part, _ranges(len(table)), meta=meta, enforce_metadata=False)
+    ranges = table.chunks(ROWS) or [RowRange(0, 0)]
+    frame = dd.from_map(part, ranges, meta=meta, enforce_metadata=False)
     frame.attrs = {"guess": table.guess, "units": dict(table.units), "name": table.name}
     return frame
-
-
-def _ranges(rows: int) -> list[tuple[int, int]]:
-    return [(at, min(rows, at + ROWS)) for at in range(0, max(rows, 1), ROWS)]
 
 
 class _Partition:
@@ -36,6 +33,9 @@ class _Partition:
 
     def __init__(self, table: SkyTable) -> None:
         self._table = table
+
+    def __dask_tokenize__(self) -> tuple[str, str]:
+        return type(self).__name__, self._table.version()
 
     def __call__(self, rows: tuple[int, int], columns: Sequence[str] | None = None) -> Any:
         import pandas as pd  # noqa: PLC0415 (not on the tile path)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from skyshade.errors import DataError, UnsupportedError, one_line
+from skyshade.loaders.columns import null_objects
+from skyshade.loaders.coordinates import as_float
 from skyshade.loaders.memory import ArrayColumns
 from skyshade.loaders.source import Loaded, Options, Source
-from skyshade.loaders.tables import SkyTable, null_objects
+from skyshade.loaders.source_table import SourceTable, skipped
 from skyshade.types import AnyArray
 
 LIMIT = 256 << 20  # bytes
@@ -29,19 +31,20 @@ def sniff(head: bytes, uri: str) -> bool:
 def open(source: Source, options: Options) -> Loaded:
     """Return the table in a JSON list; the fields of ``extra`` become columns.
 
-    Entries that are no objects are dropped, with a note.
+    Records that are no objects are left out; those without valid ra and dec are rows without a
+    place. A note counts both and has the first reason.
     """
     if source.file.size > LIMIT:
         cause = f"{source.file.size} bytes; JSON files of at most {LIMIT} are read"
         raise UnsupportedError(source.name, f"{cause}: convert to Parquet")
     entries = _parse(source)
-    rows = [_flat(entry) for entry in entries if isinstance(entry, Mapping)]
+    rows, reasons = _sorted_out(entries, options)
     if not rows:
         raise UnsupportedError(source.name, "no objects in the JSON list")
     columns = ArrayColumns(_columns(rows), source.file.version())
-    table = SkyTable.of(columns, source.stem, options, source.name)
-    if len(rows) < len(entries):
-        table.notes += (f"{len(entries) - len(rows)} entries that are no objects were dropped",)
+    table = SourceTable.of(columns, source.stem, options, source.name)
+    if reasons:
+        table.notes += (skipped(len(reasons), reasons[0]),)
     return Loaded(tables=[table])
 
 
@@ -57,6 +60,33 @@ def _parse(source: Source) -> list[Any]:
         cause = "JSON, but not a list of {ra, dec, name, extra}"
         raise UnsupportedError(source.name, cause)
     return found
+
+
+def _sorted_out(entries: list[Any], options: Options) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the records that are objects, and why each bad one is not shown."""
+    objects = [entry for entry in entries if isinstance(entry, Mapping)]
+    named = not options.ra and any({"ra", "dec"} <= set(entry) for entry in objects)
+    reasons = [
+        f"record {number}: {fault}"
+        for number, entry in enumerate(entries, 1)
+        if (fault := _fault(entry, named))
+    ]
+    return [_flat(entry) for entry in objects], reasons
+
+
+def _fault(entry: Any, named: bool) -> str:
+    """Return what is wrong with a record and its ra and dec, "" when nothing is."""
+    if not isinstance(entry, Mapping):
+        return "not an object"
+    for key, low, high in (("ra", -180.0, 360.0), ("dec", -90.0, 90.0)) if named else ():
+        value = entry.get(key)
+        if value is None:
+            return f"{key} is missing"
+        place = as_float(null_objects([value]))[0]
+        if not low <= place <= high:
+            given = one_line(repr(value), 40)
+            return f"{key} {given} is not allowed: {low:g} to {high:g} degrees"
+    return ""
 
 
 def _flat(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from threading import Lock
+from typing import Any, Protocol
 
 import numpy as np
 
-from skyshade.loaders.tables import HeldColumns
+from skyshade.loaders.arrow import fitted, from_numpy, plain_schema
+from skyshade.loaders.columns import HeldColumns
 from skyshade.types import AnyArray
 
 _count = itertools.count()
@@ -86,35 +88,98 @@ def as_pixels(box: Any, dtype: np.dtype[Any]) -> AnyArray:
 
 
 class ArrayColumns(HeldColumns):
-    """`Columns` of arrays in memory, or of functions that give them.
+    """`Columns` of arrays in memory.
 
     Parameters
     ----------
-    columns : mapping of str to ndarray or function
-        A function is called each time its column is read.
+    columns : mapping of str to ndarray or HeldColumn
     version : str
     units : mapping, optional
     rows : int, optional
-        Needed where all are functions.
+        Needed where there are no columns.
     """
 
     def __init__(
         self,
-        columns: Mapping[str, AnyArray | Callable[[], AnyArray]],
+        columns: Mapping[str, AnyArray | HeldColumn],
         version: str = "",
         units: Mapping[str, str] | None = None,
-        rows: int | None = None,
+        rows: int = 0,
     ) -> None:
-        self._columns, self._units = dict(columns), dict(units or {})
-        self._version = version or fresh_version()
-        self._rows = min((len(c) for c in columns.values() if not callable(c)), default=rows or 0)
+        self._columns: dict[str, HeldColumn] = {
+            name: ArrayColumn(column) if isinstance(column, np.ndarray) else column
+            for name, column in columns.items()
+        }
+        self._units, self._version = dict(units or {}), version or fresh_version()
+        self._rows = min((len(c) for c in self._columns.values()), default=rows)
+        self._lock, self._schema = Lock(), None
+
+    def schema(self) -> Any:
+        """Return the schema of all columns, found out once."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        with self._lock:
+            if self._schema is None:
+                fields = [pa.field(n, c.arrow(0, 0).type) for n, c in self._columns.items()]
+                self._schema = plain_schema(fields)
+            return self._schema
 
     def read(
         self, names: Sequence[str], start: int = 0, stop: int | None = None
     ) -> dict[str, AnyArray]:
         """Return columns of rows start..stop."""
-        found = {}
-        for name in names:
-            column = self._columns[name]
-            found[name] = (column() if callable(column) else column)[start:stop]
-        return found
+        stop = self._rows if stop is None else min(stop, self._rows)
+        return {name: self._columns[name].numpy(start, max(start, stop)) for name in names}
+
+    def read_arrow(self, names: Sequence[str], start: int, stop: int) -> Any:
+        """Return rows start..stop."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        stop = max(start, min(stop, self._rows))
+        found = pa.table({name: self._columns[name].arrow(start, stop) for name in names})
+        return fitted(found, pa.schema([self.schema().field(n) for n in names]), "table")
+
+
+class HeldColumn(Protocol):
+    """One column in memory, of any library."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        ...
+
+    def numpy(self, start: int, stop: int) -> AnyArray:
+        """Return rows: numbers (null is NaN), or objects (null is None)."""
+        ...
+
+    def arrow(self, start: int, stop: int) -> Any:
+        """Return rows as an arrow array of one type, whichever rows they are."""
+        ...
+
+
+class ArrayColumn:
+    """A `HeldColumn` of an array of numbers or objects.
+
+    Parameters
+    ----------
+    array : ndarray, shape (rows,)
+    """
+
+    def __init__(self, array: AnyArray) -> None:
+        self._array, self._lock = array, Lock()
+        self._whole: Any = None
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def numpy(self, start: int, stop: int) -> AnyArray:
+        """Return rows, a view."""
+        return self._array[start:stop]
+
+    def arrow(self, start: int, stop: int) -> Any:
+        """Return rows; the type of objects is that of all rows together."""
+        if self._array.dtype.kind in "fiubM":
+            return from_numpy(self._array[start:stop])
+        with self._lock:
+            if self._whole is None:
+                self._whole = from_numpy(self._array)
+            return self._whole.slice(start, stop - start)

@@ -11,7 +11,9 @@ from astropy.io.fits import Header
 
 from skyshade.errors import DataError, UnsupportedError, one_line
 from skyshade.loaders.arrow import ArrowColumns
-from skyshade.loaders.fits_headers import quiet, text
+from skyshade.loaders.columns import Columns
+from skyshade.loaders.dask_tables import DaskColumns
+from skyshade.loaders.fits_headers import text
 from skyshade.loaders.fits_healpix import USUAL_FRAME
 from skyshade.loaders.fits_images import KEPT, Transposed, kept_cards
 from skyshade.loaders.fits_planes import Axis, plane_axes, planes
@@ -25,10 +27,12 @@ from skyshade.loaders.healpix import (
     sphere_of_table,
 )
 from skyshade.loaders.memory import ArrayReader, PlaneOf, fresh_version
-from skyshade.loaders.object_tables import astropy_columns, dask_columns, mapping_columns
+from skyshade.loaders.object_tables import astropy_columns, mapping_columns
+from skyshade.loaders.region_table import region_table
 from skyshade.loaders.source import Loaded, Options
-from skyshade.loaders.tables import Columns, SkyTable
+from skyshade.loaders.tables import SkyTable
 from skyshade.loaders.units import parse_unit
+from skyshade.quiet import quiet
 from skyshade.types import PixelReader, SkyImage, SphereImage
 
 _Opener = Callable[[Any, Options], Loaded]
@@ -250,7 +254,7 @@ def _open_pandas(item: Any, options: Options) -> Loaded:
 
 
 def _open_dask(item: Any, options: Options) -> Loaded:
-    return _table(dask_columns(item), "table", options)
+    return _table(DaskColumns(item), "table", options)
 
 
 def _is_spheres(item: Any) -> bool:
@@ -278,6 +282,11 @@ def _open_sky_table(item: Any, options: Options) -> Loaded:  # noqa: ARG001 (an 
     return Loaded(tables=[item])
 
 
+def _open_regions(item: Any, options: Options) -> Loaded:
+    regions = list(getattr(item, "regions", [item]))
+    return Loaded(tables=[region_table(regions, options.name or "regions", fresh_version())])
+
+
 _BY_CLASS: dict[tuple[str, str], _Opener] = {
     ("astropy", "HDUList"): _open_hdus,
     ("astropy", "_BaseHDU"): _open_hdu,
@@ -290,6 +299,8 @@ _BY_CLASS: dict[tuple[str, str], _Opener] = {
     ("pyarrow", "Table"): _open_arrow,
     ("pyarrow", "RecordBatch"): _open_arrow,
     ("dask", "DataFrame"): _open_dask,
+    ("regions", "Regions"): _open_regions,
+    ("regions", "Region"): _open_regions,
     ("skyshade", "SkyImage"): _open_sky_image,
     ("skyshade", "SphereImage"): _open_spheres,
     ("skyshade", "SkyTable"): _open_sky_table,

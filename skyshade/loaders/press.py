@@ -14,10 +14,10 @@ from astropy.wcs import WCS
 
 from skyshade.errors import DataError, InputError, UnsupportedError, one_line
 from skyshade.loaders.avm import Metadata, find_packet, place, read_packet
-from skyshade.loaders.fits_headers import quiet
 from skyshade.loaders.fits_pixels import FitsReader, PixelFormat
 from skyshade.loaders.private import PrivateCopy, check_decoded, in_words
 from skyshade.loaders.source import ALL_SKY, Loaded, Options, Source
+from skyshade.quiet import quiet
 from skyshade.storage import ByteFile, RawFile
 from skyshade.types import AnyArray, SkyImage
 

@@ -14,27 +14,21 @@ _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", f"HDF5 {_CONVERT} FITS, Parquet or CSV"),
     (b"#ASDF", f"ASDF {_CONVERT} FITS"),
 )
-_VOTABLE = f"VOTable {_CONVERT} Parquet, FITS or CSV"
 
 
-def sniff(head: bytes, uri: str) -> bool:
+def sniff(head: bytes, uri: str) -> bool:  # noqa: ARG001 (the common form)
     """Tell the kinds by their first bytes; XML is never parsed."""
-    return bool(_reason(head, uri))
+    return bool(_reason(head))
 
 
 def open(source: Source, options: Options) -> Loaded:  # noqa: ARG001 (the common form)
     """Raise UnsupportedError with the reason."""
-    raise UnsupportedError(source.name, _reason(source.head, source.uri))
+    raise UnsupportedError(source.name, _reason(source.head))
 
 
-def _reason(head: bytes, uri: str) -> str:
+def _reason(head: bytes) -> str:
     for magic, reason in _MAGIC:
         if head.startswith(magic):
             return reason
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    xml = start.startswith((b"<?xml", b"<VOTABLE", b"<!DOCTYPE VOTABLE"))
-    if xml and (b"VOTABLE" in head.upper() or uri.lower().endswith((".vot", ".xml.gz"))):
-        return _VOTABLE
-    if xml or uri.lower().endswith((".vot", ".votable")):
-        return _VOTABLE if uri.lower().endswith((".vot", ".votable")) else f"XML {_CONVERT} FITS"
-    return ""
+    return f"XML {_CONVERT} FITS" if start.startswith(b"<?xml") else ""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from skyshade.errors import one_line
-from skyshade.loaders.fits_headers import quiet
+from skyshade.quiet import quiet
 
 # Temperature scales written as part of the unit: K_CMB, mK(RJ), uK thermo. They are no units.
 _NAMES = "CMB|RJ|thermodynamic|thermo|antenna"

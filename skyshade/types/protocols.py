@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,12 +110,13 @@ class StoredPixels(PixelReader, Protocol):
         """Stored integer that means "no value"."""
         ...
 
-    def stored_box(
-        self, y0: int, y1: int, x0: int, x1: int, buffer: NDArray[np.uint8]
-    ) -> AnyArray | None:
-        """Return a box within the image as native unsigned integers of the stored bytes.
+    def stored_rows(
+        self, y0: int, y1: int, x0: int, x1: int, work: Callable[[int, int, int], bool]
+    ) -> bool:
+        """Have the rows of a box within the image read by ``work(fd, offset, pitch)``.
 
-        It lies in `buffer`. None when the file does not hold all of it.
+        It is told where they lie in a file (descriptor, place of the first, bytes from one to the
+        next) and returns whether it got them all. False when the file does not hold all of the box.
         """
         ...
 
@@ -124,7 +125,8 @@ class StoredPixels(PixelReader, Protocol):
     ) -> AnyArray | None:
         """Return boxes of one shape, given by their first (row, column), below one another.
 
-        Otherwise as `stored_box`.
+        They are native unsigned integers of the stored bytes, and lie in `buffer`. None when the
+        file does not hold all of them.
         """
         ...
 
@@ -213,6 +215,44 @@ class PointTable(Protocol):
 
     def column(self, name: str) -> AnyArray:
         """Return one column, shape (rows,); numbers, or objects/str for text; nulls NaN or None."""
+        ...
+
+
+class RowRange(NamedTuple):
+    """Rows of a table: from `start` up to and without `stop`."""
+
+    start: int
+    stop: int
+
+
+class ChunkedTable(PointTable, Protocol):
+    """A catalogue of any size that is read in bounded pieces; all methods are thread-safe."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Warnings that a user should read."""
+        ...
+
+    def schema(self, columns: Sequence[str] | None = None) -> Any:
+        """Return the `pyarrow.Schema` of every chunk; `columns` as in `read_chunk`."""
+        ...
+
+    def chunks(
+        self, rows: int = 1_000_000, columns: Sequence[str] | None = None
+    ) -> Sequence[RowRange]:
+        """Return ranges of at most `rows` rows that follow one another and cover the table.
+
+        They are the same for the same version. They end where row groups or partitions end, which
+        are split when they are larger; a chunk of the columns takes about 256 MiB at most.
+        """
+        ...
+
+    def read_chunk(self, start: int, stop: int, columns: Sequence[str] | None = None) -> Any:
+        """Return rows as a `pyarrow.Table`: ``_ra``, ``_dec``, then the columns with their types.
+
+        Positions are ICRS degrees (float64), NaN where not valid. `columns` None is all of them,
+        an empty sequence none.
+        """
         ...
 
 

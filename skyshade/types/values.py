@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -36,6 +36,12 @@ class Aggregate:
         Names along the third axis.
     axis : {"category", "band"}
         Name of the third axis.
+    opacity : ndarray of uint8, shape (y, x), optional
+        How much of each pixel is covered, of 255, where smooth marks are drawn: shaders lay colours
+        on with it. Pixels beyond it are missing; +inf is a mark without a number. Not a part of
+        `to_xarray`.
+    under : ndarray, shape of `values`, optional
+        Numbers below the marks; NaN or 0 for none.
     """
 
     values: AnyArray
@@ -44,6 +50,19 @@ class Aggregate:
     quality: Quality = "exact"
     categories: tuple[str, ...] = ()
     axis: Literal["category", "band"] = "category"
+    opacity: NDArray[np.uint8] | None = None
+    under: AnyArray | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        arrays = (self.values, self.opacity, self.under)
+        return sum(array.nbytes for array in arrays if array is not None)
+
+    def moved(self, move: Callable[[AnyArray], AnyArray]) -> Aggregate:
+        """Return the aggregate with every array changed alike: turned round, cut, enlarged."""
+        opacity, under = (None if a is None else move(a) for a in (self.opacity, self.under))
+        return replace(self, values=move(self.values), opacity=opacity, under=under)
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -100,6 +119,8 @@ class Style:
         Colour of missing values and of the background, ``#rrggbb`` or ``#rrggbbaa``.
     q : float, optional
         Softening of ``lupton``; other stretches have none.
+    colors : str, optional
+        Colours of classes, ``star:#ff0,galaxy:#0af``; ``*`` names all others.
     """
 
     cmap: str = "viridis"
@@ -110,6 +131,7 @@ class Style:
     nan: str | None = None
     bg: str | None = None
     q: float | None = None
+    colors: str | None = None
 
 
 PERCENTILES = ("0.1", "0.5", "1", "5", "25", "50", "75", "95", "99", "99.5", "99.9")

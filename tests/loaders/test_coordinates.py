@@ -55,9 +55,9 @@ def test_named_columns_win() -> None:
 
 
 def test_nothing_found_lists_the_columns() -> None:
-    with pytest.raises(DataError, match=r"columns: a, b\. Name them with --ra and --dec"):
+    with pytest.raises(DataError, match=r"--ra and --dec \(ra=, dec=\); columns: a, b$"):
         find(["a", "b"], {})
-    with pytest.raises(DataError, match="and 70 more"):
+    with pytest.raises(DataError, match=r"c38, c39 and 60 more$"):
         find([f"c{i}" for i in range(100)], {})
 
 

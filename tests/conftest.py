@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.servers import S3, s3_server
 
 # In CI every run tries the same examples: a new one must not fail somebody else's change. On a
 # developer's machine they are drawn anew each time.
@@ -33,3 +36,10 @@ def shared_data() -> Path:
 def demo_data() -> Path:
     """Folder of the demo data in the package."""
     return ROOT / "skyshade" / "data"
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """An S3 server on this machine."""
+    with s3_server() as server:
+        yield server

@@ -1,0 +1,1 @@
+"""The index of catalogues: rows sorted by place and a pyramid of what tiles need."""

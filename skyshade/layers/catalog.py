@@ -5,62 +5,57 @@ from __future__ import annotations
 import hashlib
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
 from skyshade.errors import FrameMismatchError, InputError
 from skyshade.geometry.grids import SKY
 from skyshade.geometry.mirror import mirrored
-from skyshade.layers.catalog_bins import reduce_window
+from skyshade.index.memory import MemoryIndex
+from skyshade.layers.catalog_bins import reduce_window, state_of
 from skyshade.layers.catalog_canvas import reduce_canvas
-from skyshade.layers.catalog_index import CatalogIndex, View
-from skyshade.layers.catalog_info import (
-    category_columns,
-    coverage_of,
-    max_zoom_of,
-    sample_window,
-    sampled_densities,
-    sampling_level,
-    style_of,
-)
-from skyshade.layers.catalog_rows import (
-    Rows,
-    cone_of,
-    gather_rows,
-    rows_in_cone,
-    rows_in_coverage,
-)
+from skyshade.layers.catalog_exact import CatalogExact
+from skyshade.layers.catalog_info import sample_window, sampled_densities, style_of
+from skyshade.layers.catalog_queries import CatalogQueries
+from skyshade.layers.points import PointsLayer, points_of
 from skyshade.layers.reductions import CANVAS, DENSITY, Reduction, describe, reduction_of
+from skyshade.layers.spread import SpreadLayer
 from skyshade.layers.stats import scale_of, statistics_of
 from skyshade.layers.where import Where, parse_where
 from skyshade.types import (
-    ALL_SKY,
     Aggregate,
     AnyArray,
-    Coverage,
     LayerInfo,
     PointTable,
+    Quality,
+    RowIndex,
+    RowView,
+    State,
     Statistics,
     Window,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import xarray as xr
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 
 ENGINE = "catalog-1"  # part of every version: change it when the numbers change
 
 
-class CatalogLayer:
+def index_of(table: PointTable | RowIndex) -> RowIndex:
+    """Return the index of a table, made in memory, or the one that was given."""
+    return cast("RowIndex", table) if hasattr(table, "facts") else MemoryIndex(table)
+
+
+class CatalogLayer(CatalogExact, CatalogQueries):
     """A table of positions, shown as a surface density or as any other reduction of its rows.
 
     Parameters
     ----------
-    table : PointTable
+    table : PointTable or RowIndex
+        A table is indexed in memory.
     id : str
     reduction : str or datashader reduction, optional
         ``"density"`` (rows per square degree, the default), ``"count"``, ``"mean:vt"``,
@@ -76,9 +71,11 @@ class CatalogLayer:
         When the selection is not allowed.
     """
 
+    _info: LayerInfo | None = None  # another one that was given, see `derived.restyled`
+
     def __init__(
         self,
-        table: PointTable,
+        table: PointTable | RowIndex,
         *,
         id: str,
         reduction: object = None,
@@ -86,12 +83,16 @@ class CatalogLayer:
         where: str | None = None,
     ) -> None:
         self.id = id
-        self.table = table
+        self._index = index_of(table)
         self.reduction = reduction_of(reduction, column, table.columns)
         self.where: tuple[Where, ...] = (
             () if where is None else (parse_where(where, table.columns),)
         )
-        self._index = CatalogIndex(table)
+
+    @property
+    def table(self) -> PointTable | RowIndex:
+        """What the layer was made of."""
+        return self._index.table if isinstance(self._index, MemoryIndex) else self._index
 
     def select(
         self,
@@ -110,57 +111,56 @@ class CatalogLayer:
             if value is not None:
                 msg = f"{name} {value!r} is not allowed: catalogue {self.id!r} has no {name}"
                 raise InputError(msg)
-        columns = self.table.columns
+        columns = self._index.columns
         chosen = reduction_of(reduction, column, columns, self.reduction)
         added = () if where is None else (parse_where(where, columns),)
         return self._with(chosen, self.where + added)
 
     def _with(self, reduction: Reduction, where: tuple[Where, ...]) -> CatalogLayer:
         other = object.__new__(CatalogLayer)
-        other.id, other.table, other._index = self.id, self.table, self._index
+        other.id, other._index = self.id, self._index
         other.reduction, other.where = reduction, where
         return other
 
     @cached_property
     def version(self) -> str:
         """Changes with the table, the selection and the engine."""
-        parts = (ENGINE, self._index.version, self.reduction.label, *(w.text for w in self.where))
+        parts = (ENGINE, self._index.version(), self.reduction.label, *(w.text for w in self.where))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
-    @cached_property
+    @property
     def info(self) -> LayerInfo:
         """Static description; the first use sorts the table."""
-        quantity, units = describe(self.reduction, self.table.units)
-        zoom = self._index.cached(("max_zoom",), lambda: max_zoom_of(self._index.base.keys))
+        return self._info or self._described()
+
+    @info.setter
+    def info(self, info: LayerInfo) -> None:
+        self._info = info
+
+    def _described(self) -> LayerInfo:
+        index, facts = self._index, self._index.facts
+        quantity, units = describe(self.reduction, index.units)
         return LayerInfo(
             id=self.id,
-            title=self.table.name,
+            title=index.name,
             kind="catalog",
             units=units,
             quantity=quantity,
-            frame=self.table.frame,
-            size=f"{len(self.table):,} row{'' if len(self.table) == 1 else 's'}",
-            coverage=self._coverage(),
-            resolution=SKY.pixel_size(zoom),
-            max_zoom=zoom,
+            frame=index.frame,
+            size=f"{len(index):,} row{'' if len(index) == 1 else 's'}",
+            coverage=facts.coverage,
+            resolution=SKY.pixel_size(facts.max_zoom),
+            max_zoom=facts.max_zoom,
             style=style_of(self.reduction),
-            columns=tuple(self.table.columns),
-            categories=self._index.cached(("hint",), lambda: category_columns(self._index)),
+            columns=tuple(index.columns),
+            categories=tuple(facts.categories),
             notes=self._notes(),
         )
 
-    def _coverage(self) -> Coverage:
-        def make() -> Coverage:
-            rows = self._index.base.order
-            ra, dec = self._index.positions()
-            return coverage_of(ra[rows], dec[rows])
-
-        return self._index.cached(("coverage",), make)
-
     def _notes(self) -> tuple[str, ...]:
-        invalid, total = self._index.invalid, len(self.table)
-        notes = [self.table.guess] if self.table.guess else []
-        notes += getattr(self.table, "notes", ())  # tables of our loaders have warnings too
+        invalid, total = self._index.invalid, len(self._index)
+        notes = [self._index.guess] if self._index.guess else []
+        notes += self._index.notes
         if invalid:
             verb = "has" if invalid == 1 else "have"
             notes.append(f"{invalid:,} of {total:,} rows {verb} no valid position")
@@ -168,8 +168,71 @@ class CatalogLayer:
         return tuple(notes)
 
     @property
-    def _view(self) -> View:
+    def _view(self) -> RowView:
         return self._index.view(self.where)
+
+    @property
+    def index(self) -> RowIndex:  # type: ignore[override]
+        """All rows, sorted by place."""
+        return self._index
+
+    @property
+    def view(self) -> RowView:  # type: ignore[override]
+        """The rows of the selection, sorted by place."""
+        return self._view
+
+    @property
+    def state(self) -> State | None:
+        """What is kept of the rows of a pixel; None for datashader's own reductions."""
+        return None if self.reduction.name == CANVAS else state_of(self.reduction)
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Units of the columns that have any."""
+        return self._index.units
+
+    def points(
+        self,
+        *,
+        size: str | float | None = None,
+        color: str | None = None,
+        shape: str = "circle",
+        detail: str = "auto",
+    ) -> PointsLayer:
+        """Return the layer that draws its rows one by one where they are few.
+
+        Parameters
+        ----------
+        size : str or float, optional
+            A column (magnitudes: brighter is larger), or a radius in pixels of the tile. None
+            takes a column of magnitudes if there is one, else one size.
+        color : str, optional
+            A column of numbers or of categories, or arithmetic of columns (``bt - vt``); None
+            keeps what the layer shows.
+        shape : {"circle", "square", "cross", "diamond"}
+        detail : {"auto", "points"}
+            ``auto`` shows the layer's numbers on levels that have too many rows for marks.
+
+        Raises
+        ------
+        UnknownNameError, InputError
+            When a column or another value is not allowed.
+        """
+        return points_of(self, size, color, shape, detail)
+
+    def spread(self, px: int | str = "auto", shape: str = "circle") -> SpreadLayer:
+        """Return the layer with every pixel spread over its neighbours, so that rows are seen.
+
+        As `datashader.transfer_functions.spread`; "auto" decides like ``dynspread``, but once for
+        every level: tiles join.
+
+        Parameters
+        ----------
+        px : int or "auto"
+            Pixels of the tile to each side, 0 to 16.
+        shape : {"circle", "square"}
+        """
+        return SpreadLayer(self, px, shape)
 
     @mirrored
     def compute(self, window: Window) -> Aggregate:
@@ -182,22 +245,28 @@ class CatalogLayer:
         InputError
             For too deep a level, or a column that the reduction cannot take.
         """
+        return self._made(window, exact=False)
+
+    @mirrored
+    def compute_exact(self, window: Window) -> Aggregate:
+        """Return `compute`'s numbers, exact however long that takes."""
+        self.wait_exact()
+        return self._made(window, exact=True)
+
+    def _made(self, window: Window, *, exact: bool) -> Aggregate:
         if window.grid.frame != "sky":
             msg = f"catalogue {self.id!r} lies on the sky, grid {window.grid.id!r} does not"
             raise FrameMismatchError(msg)
-        values, categories = self._reduce(window)
-        units = describe(self.reduction, self.table.units)[1]
-        return Aggregate(values, units, self.version, "exact", categories)
+        values, categories, quality = self._reduce(window, exact=exact)
+        units = describe(self.reduction, self._index.units)[1]
+        return Aggregate(values, units, self.version, quality, categories)
 
-    def _reduce(self, window: Window) -> tuple[AnyArray, tuple[str, ...]]:
-        if self.reduction.name == CANVAS:
-            return reduce_canvas(self._view, window, self.reduction)
-        return reduce_window(self._view, window, self.reduction)
-
-    def aggregate(self, window: Window, *, exact: bool = False) -> xr.DataArray:
-        """Return the numbers on `window` as a DataArray; they are always exact."""
-        del exact
-        return self.compute(window).to_xarray()
+    def _reduce(
+        self, window: Window, *, exact: bool = False, view: RowView | None = None
+    ) -> tuple[AnyArray, tuple[str, ...], Quality]:
+        chosen = self._view if view is None else view
+        reduce = reduce_canvas if self.reduction.name == CANVAS else reduce_window
+        return reduce(chosen, window, self.reduction, exact=exact)
 
     def statistics(self) -> Statistics:
         """Return statistics of the values at the sampling level (see `value`).
@@ -209,24 +278,24 @@ class CatalogLayer:
 
     def _cached(self, what: str, make: Callable[[], T]) -> T:
         """Share a result with every layer of the same selection."""
-        return self._index.cached((what, self.reduction.label, self._view.name), make)
+        found: T = self._index.cached((what, self.reduction.label, self._view.name), make)
+        return found
 
     def scale(self) -> float:
         """Return the power of two that value tiles are divided by."""
         return self._cached("scale", lambda: scale_of(self._sample()))
 
-    def _level(self) -> int:
-        """Return the sampling level of the rows that are shown."""
-        view = self._view
-        return self._index.cached(("level", view.name), lambda: sampling_level(view.keys))
-
     def _sample(self) -> AnyArray:
         """Return the values of occupied pixels at the sampling level, shape (n,)."""
 
         def make() -> AnyArray:
+            view = self._view
+            if self.state is None or not view.has_planes(self.state, SKY.id):
+                view = view.rough
             if self.reduction == DENSITY:
-                return sampled_densities(self._view, self._level())
-            values, _ = self._reduce(sample_window(self._coverage(), self._level()))
+                return sampled_densities(*view.cells(view.level), view.level)
+            window = sample_window(self._index.facts.coverage, view.level)
+            values = self._reduce(window, view=view)[0]
             valid = values > 0 if values.dtype.kind == "u" else np.isfinite(values)
             return values[valid].ravel()
 
@@ -241,59 +310,9 @@ class CatalogLayer:
         """
         if not (math.isfinite(ra) and -90.0 <= dec <= 90.0):
             return None
-        z = self._level()
+        z = self._view.level
         col, row = SKY.lattice(np.array([ra]), np.array([dec]), z)
         values = self._reduce(Window(SKY, z, int(col[0]), int(row[0]), 1, 1))[0]
         found = float(values.sum()) if values.ndim == 3 else float(values[0, 0])
         empty = not math.isfinite(found) or (values.dtype.kind == "u" and found == 0)
         return None if empty else found
-
-    def rows(
-        self,
-        *,
-        ra: float | None = None,
-        dec: float | None = None,
-        radius: float | None = None,
-        coverage: Coverage | None = None,
-        columns: Sequence[str] | None = None,
-        limit: int = 5000,
-    ) -> Rows:
-        """Return the rows in a cone or a sky rectangle (or all); boundaries are included.
-
-        Parameters
-        ----------
-        ra, dec, radius : float, optional
-            A cone, ICRS degrees; its rows come nearest first.
-        coverage : Coverage, optional
-            A sky rectangle; its rows come in the table's order.
-        columns : sequence of str, optional
-            None gives all. ``ra`` and ``dec`` are always there, as ICRS degrees.
-        limit : int
-
-        Raises
-        ------
-        InputError
-            When a cone is incomplete or out of range, or given together with a rectangle.
-        """
-        cone = [v for v in (ra, dec, radius) if v is not None]
-        if len(cone) not in (0, 3) or (cone and coverage is not None):
-            msg = "rows: give ra, dec and radius together, or coverage, or none of them"
-            raise InputError(msg)
-        if cone:
-            found, distance = rows_in_cone(self._view, cone_of(*cone))
-            return gather_rows(self._view, found, columns, limit, distance)
-        found = rows_in_coverage(self._view, ALL_SKY if coverage is None else coverage)
-        return gather_rows(self._view, found, columns, limit)
-
-    def nearest(self, ra: float, dec: float, radius: float) -> dict[str, Any] | None:
-        """Return the row nearest to a position within `radius` degrees, None if there is none.
-
-        Keys are ``ra``, ``dec``, ``separation`` (degrees), ``row`` and the table's columns.
-        """
-        found = self.rows(ra=ra, dec=dec, radius=radius, limit=1)
-        if found.total == 0 or found.separation is None:
-            return None
-        row = {name: values[0] for name, values in found.columns.items()}
-        plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
-        place = {"separation": float(found.separation[0]), "row": int(found.rows[0])}
-        return {**plain, **place}

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from skyshade.errors import InputError, UnknownNameError
+from skyshade.errors import InputError
 from skyshade.layers.program import FUNCTIONS, LEAF, NUMBER, Program, Step, check_length
-from skyshade.layers.where import Parser
 from skyshade.layers.where_nodes import (
     Both,
     Call,
@@ -26,6 +25,7 @@ from skyshade.layers.where_nodes import (
     Node,
     Not,
 )
+from skyshade.layers.where_parser import Parser
 
 
 def parse_expression(text: str, names: Collection[str]) -> tuple[Program, tuple[str, ...]]:
@@ -65,6 +65,7 @@ def parse_expression(text: str, names: Collection[str]) -> tuple[Program, tuple[
 class _Parser(Parser):
     what, noun, example = "expression", "name", "one such as (a - b) / 2"
     atoms = "a number, a name or '('"
+    functions = FUNCTIONS
 
     def boolean(self, node: Node, at: int) -> Node:  # noqa: ARG002 (masks are numbers)
         """Return `node`: any number may stand for true or false."""
@@ -75,28 +76,9 @@ class _Parser(Parser):
         return node
 
     def atom(self) -> Node:
-        name, after = self.token, self.tokens[min(self.next + 1, len(self.tokens) - 1)]
-        if name.kind == "name" and after.text == "(":
-            return self.call(name.text, name.at)
-        if name.kind == "text":
+        if self.token.kind == "text":
             raise self.fail(self.atoms)
         return super().atom()
-
-    def call(self, name: str, at: int) -> Node:
-        if name not in FUNCTIONS:
-            raise UnknownNameError(f"function at position {at} of expression", name, FUNCTIONS)
-        self.next += 2
-        args = [self.deeper(lambda: self.logic(0))]
-        while self.accept(","):
-            args.append(self.deeper(lambda: self.logic(0)))
-        if not self.accept(")"):
-            raise self.fail("',' or ')'")
-        least, most = FUNCTIONS[name]
-        if not least <= len(args) <= most:
-            wanted = str(least) if least == most else f"{least} to {most}"
-            msg = f"expression: {name} at position {at} takes {wanted} values, not {len(args)}"
-            raise InputError(msg)
-        return Call(name, tuple(args), at)
 
 
 def _steps(node: Node, used: tuple[str, ...]) -> Iterator[Step]:

@@ -3,64 +3,35 @@
     or         = and {"|" and}
     and        = not {"&" not}
     not        = "~" not | comparison
-    comparison = sum [("<" | "<=" | ">" | ">=" | "==" | "!=") sum]
+    comparison = sum ["in" "(" constant {"," constant} ")" | sign sum {sign sum}]
+    sign       = "<" | "<=" | ">" | ">=" | "==" | "!="
     sum        = product {("+" | "-") product}
     product    = unary {("*" | "/") unary}
     unary      = ("-" | "+") unary | atom
-    atom       = number | "text" | 'text' | name | `any name` | "(" or ")"
+    atom       = number | "text" | 'text' | name | `any name` | function "(" sum ")" | "(" or ")"
 
-``&`` and ``|`` bind weaker than comparisons, other than in Python. A missing value (NaN, None)
-compares false, also with ``!=``; ``~`` then turns it into true. Arithmetic is in float64.
+``&`` and ``|`` bind weaker than comparisons, other than in Python. ``5 < vt <= 9`` is a range,
+``type in ("star", "galaxy")`` a choice. Functions are ``abs``, ``sqrt``, ``log10``, ``sin`` and
+``cos`` (of degrees), and ``isnull``, true where a value is missing.
+
+A missing value (NaN, None) compares false, also with ``!=``; ``~`` then turns it into true. Numbers
+are compared and computed as float64, integers with integers exactly: a float32 column holds
+``float32(0.1)``, which is not ``0.1``.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skyshade.errors import InputError, UnknownNameError
-from skyshade.layers.where_nodes import (
-    Both,
-    Comparison,
-    Constant,
-    Name,
-    Negative,
-    Node,
-    Not,
-    Operation,
-    as_mask,
-)
-from skyshade.types import AnyArray
-
-MAX_LENGTH = 1000
-MAX_DEPTH = 50
-
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
-    | (?P<text>"[^"]*"|'[^']*')
-    | (?P<quoted>`[^`]+`)
-    | (?P<name>[^\W\d]\w*)
-    | (?P<op><=|>=|==|!=|[<>&|~()+*/,-])
-    | (?P<end>\Z)
-    )""",
-    re.VERBOSE,
-)
-_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
-_HINTS = {"=": "==", "&&": "&", "||": "|", "and": "&", "or": "|", "not": "~", "!": "~"}
-
-
-class Token(NamedTuple):
-    """One token of the text; positions count from 1."""
-
-    kind: str
-    text: str
-    at: int
+from skyshade.errors import InputError
+from skyshade.layers.where_nodes import Call, Constant, Node
+from skyshade.layers.where_parser import Parser
+from skyshade.layers.where_values import FUNCTIONS, mask_of
+from skyshade.types import AnyArray, TextCodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +50,17 @@ class Where:
     names: tuple[str, ...]
     node: Node
 
-    def mask(self, column: Callable[[str], AnyArray]) -> NDArray[np.bool_]:
-        """Return which rows pass; `column` gives the values of a column by its name."""
-        with np.errstate(all="ignore"):
-            return as_mask(self.node, column)
+    def mask(self, column: Callable[[str], AnyArray | TextCodes]) -> NDArray[np.bool_]:
+        """Return which rows pass; `column` gives the values of a column by its name.
+
+        One boolean a row, or a single one where no column is read.
+
+        Raises
+        ------
+        InputError
+            A column is not of the kind that its place in the filter needs.
+        """
+        return mask_of(self.node, {name: column(name) for name in self.names})
 
 
 def parse_where(text: str, columns: Collection[str]) -> Where:
@@ -100,203 +78,45 @@ def parse_where(text: str, columns: Collection[str]) -> Where:
     InputError
         Names the position (from 1) and what was expected.
     UnknownNameError
-        When a column is not known.
+        When a column or a function is not known.
     """
-    parser = Parser(text, columns)
+    parser = _Parser(text, columns)
     node = parser.whole()
     return Where(text, tuple(dict.fromkeys(parser.names)), node)
 
 
-class Parser:
-    """Recursive descent over the tokens of one filter.
-
-    Parameters
-    ----------
-    text : str
-    columns : collection of str
-        The names that may be used.
-
-    Attributes
-    ----------
-    what, noun, example, atoms : str
-        What is parsed, what its names stand for, one that is right, and what a value may be: for
-        messages.
-    names : list of str
-        The names that were used.
-    """
-
-    what, noun, example = "where", "column", "a comparison such as mag < 9"
-    atoms = "a number, a text, a column or '('"
-
-    def __init__(self, text: str, columns: Collection[str]) -> None:
-        if not isinstance(text, str) or not text.strip():
-            msg = f"{self.what} {text!r} is empty: give {self.example}"
-            raise InputError(msg)
-        if len(text) > MAX_LENGTH:
-            msg = f"{self.what} has {len(text)} characters: at most {MAX_LENGTH} are allowed"
-            raise InputError(msg)
-        self.columns = columns
-        self.names: list[str] = []
-        self.tokens = list(_tokens(text, self.what))
-        self.next = 0
-        self.depth = 0
-
-    @property
-    def token(self) -> Token:
-        """The token at hand."""
-        return self.tokens[self.next]
-
-    def accept(self, *texts: str) -> Token | None:
-        """Step over the next token if it is one of these operators."""
-        token = self.token
-        if token.kind == "op" and token.text in texts:
-            self.next += 1
-            return token
-        return None
-
-    def fail(self, expected: str) -> InputError:
-        """Return the error that the token at hand is not what was expected."""
-        token = self.token
-        found = repr(token.text) if token.text else "the end"
-        hint = _HINTS.get(token.text)
-        tail = f"; write {hint!r}" if hint else ""
-        place = f"at position {token.at}"
-        return InputError(f"{self.what}: expected {expected} {place}, found {found}{tail}")
-
-    def whole(self) -> Node:
-        """Parse all of the text."""
-        node = self.logic(0)
-        if self.token.kind != "end":
-            raise self.fail("an operator or the end")
-        return self.boolean(node, 1)
-
-    def logic(self, level: int) -> Node:
-        """Parse ``|`` (level 0) or ``&`` (level 1) chains."""
-        symbol = "|&"[level]
-        parse = self.negation if level else lambda: self.logic(1)
-        start = self.token.at
-        parts = [parse()]
-        while self.accept(symbol):
-            parts.append(parse())
-        if len(parts) == 1:
-            return parts[0]
-        return Both(symbol, tuple(self.boolean(p, start) for p in parts))
-
-    def boolean(self, node: Node, at: int) -> Node:
-        """Return `node` if it can be true or false (a column may turn out to be)."""
-        if isinstance(node, Both | Comparison | Not | Name):
-            return node
-        msg = f"{self.what}: expected a comparison at position {at}, found a value"
-        raise InputError(msg)
-
-    def value(self, node: Node, at: int) -> Node:
-        """Return `node` if it is a number, a text or a column."""
-        if isinstance(node, Both | Comparison | Not):
-            msg = f"where: expected a value at position {at}, found a comparison; join with & or |"
-            raise InputError(msg)
-        return node
-
-    def deeper(self, parse: Callable[[], Node]) -> Node:
-        """Parse one level deeper, at most `MAX_DEPTH` of them."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            msg = f"{self.what} is nested deeper than {MAX_DEPTH} at position {self.token.at}"
-            raise InputError(msg)
-        node = parse()
-        self.depth -= 1
-        return node
-
-    def negation(self) -> Node:
-        """Parse ``~`` before a condition, or a comparison."""
-        at = self.token.at
-        if self.accept("~"):
-            return Not(self.boolean(self.deeper(self.negation), at + 1))
-        return self.comparison()
+class _Parser(Parser):
+    functions = dict.fromkeys(FUNCTIONS, (1, 1))
 
     def comparison(self) -> Node:
-        """Parse two sums and what compares them, or one sum."""
         at = self.token.at
-        left = self.chain(0)
-        token = self.accept(*_COMPARISONS)
-        if token is None:
-            return left
-        right_at = self.token.at
-        right = self.value(self.chain(0), right_at)
-        if self.token.text in _COMPARISONS and self.token.kind == "op":
-            raise self.fail("& or | (comparisons cannot be chained)")
-        return Comparison(token.text, self.value(left, at), right, token.at)
-
-    def chain(self, level: int) -> Node:
-        """Parse sums (level 0) or products (level 1)."""
-        symbols = ("+-", "*/")[level]
-        parse = self.unary if level else lambda: self.chain(1)
-        at = self.token.at
-        first = parse()
-        rest: list[tuple[str, Node]] = []
-        while token := self.accept(*symbols):
-            operand_at = self.token.at
-            rest.append((token.text, self.value(parse(), operand_at)))
-        return Operation(self.value(first, at), tuple(rest), at) if rest else first
-
-    def unary(self) -> Node:
-        """Parse a sign before a value, or an atom."""
-        token = self.accept("-", "+")
-        if token is None:
-            return self.atom()
-        node = self.value(self.deeper(self.unary), token.at + 1)
-        return Negative(node, token.at) if token.text == "-" else node
-
-    def atom(self) -> Node:
-        """Parse brackets, a number, a text or a name."""
+        node = super().comparison()
         token = self.token
-        if self.accept("("):
-            node = self.deeper(lambda: self.logic(0))
-            if not self.accept(")"):
-                raise self.fail("')'")
+        if (token.kind, token.text) != ("name", "in"):
             return node
-        if token.kind not in ("number", "text", "name", "quoted"):
-            raise self.fail(self.atoms)
         self.next += 1
-        return self.leaf(token)
-
-    def leaf(self, token: Token) -> Node:
-        """Return the node of a number, a text or a name."""
-        if token.kind == "number":
-            return Constant(_number(token.text), token.at)
-        if token.kind == "text":
-            return Constant(token.text[1:-1], token.at)
-        name = token.text.strip("`")
-        if name not in self.columns:
-            if name in _HINTS:
-                self.next -= 1
-                raise self.fail(f"a {self.noun}")
-            where = f"{self.noun} at position {token.at} of {self.what}"
-            raise UnknownNameError(where, name, self.columns)
-        self.names.append(name)
-        return Name(name, token.at)
-
-
-def _tokens(text: str, what: str) -> Iterator[Token]:
-    """Yield the tokens of a filter; positions count from 1."""
-    at = 0
-    while True:
-        match = _TOKEN.match(text, at)
-        if match is None:
-            rest = text[at:].lstrip()
-            place = len(text) - len(rest) + 1
-            hint = _HINTS.get(rest[:1])
-            tail = f"; write {hint!r}" if hint else ""
-            msg = f"{what}: unexpected {rest[:1]!r} at position {place}{tail}"
+        if not self.accept("("):
+            raise self.fail("'('")
+        choices = [self.constant()]
+        while self.accept(","):
+            choices.append(self.constant())
+        if not self.accept(")"):
+            raise self.fail("',' or ')'")
+        if len({isinstance(choice.value, str) for choice in choices}) > 1:
+            msg = f"where: the list of 'in' at position {token.at} mixes texts and numbers"
             raise InputError(msg)
-        kind = match.lastgroup or "end"
-        yield Token(kind, match.group(kind), match.start(kind) + 1)
-        if kind == "end":
-            return
-        at = match.end()
+        return Call("in", (self.value(node, at), *choices), token.at)
 
-
-def _number(text: str) -> int | float:
-    """Return an int where int64 holds it exactly (ids), else a float (beyond range: infinity)."""
-    if text.isdecimal() and int(text) < 1 << 63:
-        return int(text)
-    return float(text)
+    def constant(self) -> Constant:
+        """Parse a number with its sign, or a text."""
+        token = self.token
+        sign = self.accept("-", "+")
+        node = self.atom() if self.token.kind in ("number", "text") else None
+        if not isinstance(node, Constant):
+            raise self.fail("a number or a text")
+        if sign is None:
+            return node
+        if isinstance(node.value, str):
+            msg = f"where: arithmetic at position {token.at} needs numbers, found a text"
+            raise InputError(msg)
+        return Constant(-node.value if sign.text == "-" else node.value, token.at)

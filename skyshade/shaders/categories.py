@@ -26,6 +26,13 @@ COLOUR_KEY = (
     "#fb8072", "#fdb462", "#fccde5", "#d9d9d9", "#ccebc5", "#ffed6f",
 )  # fmt: skip
 
+# for more classes than datashader has colours: ColorBrewer's Dark2 and Paired
+MORE = (
+    "#1b9e77", "#d95f02", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#1f78b4", "#b2df8a",
+    "#cab2d6", "#fb9a99",
+)  # fmt: skip
+OTHERS = "*"  # in a key: every category that it does not name
+
 Key = Mapping[str, str] | Sequence[str]
 
 
@@ -35,7 +42,8 @@ def key_colours(key: Key | None, names: Sequence[str]) -> RGBA:
     Parameters
     ----------
     key : mapping of name to colour, or sequence of colours, optional
-        None takes `COLOUR_KEY`, repeated where there are more categories.
+        None takes `COLOUR_KEY` and `MORE`, repeated where there are more categories. A mapping may
+        name the colour of `OTHERS`; "" leaves them those that they have without a key.
     names : sequence of str
 
     Raises
@@ -43,20 +51,42 @@ def key_colours(key: Key | None, names: Sequence[str]) -> RGBA:
     InputError
         When a category has no colour.
     """
+    own = [(*COLOUR_KEY, *MORE)[i % (len(COLOUR_KEY) + len(MORE))] for i in range(len(names))]
     if key is None:
-        chosen: Sequence[str] = [COLOUR_KEY[i % len(COLOUR_KEY)] for i in range(len(names))]
+        chosen: Sequence[str] = own
     elif isinstance(key, Mapping):
         lacking = [name for name in names if name not in key]
-        if lacking:
+        if lacking and OTHERS not in key:
             msg = f"color_key has no colour for category {lacking[0]!r}; it has {', '.join(key)}"
             raise InputError(msg)
-        chosen = [key[name] for name in names]
+        others = key.get(OTHERS)
+        chosen = [key.get(name, others or own[i]) for i, name in enumerate(names)]
     else:
         if len(key) < len(names):
             msg = f"color_key has {len(key)} colours, but there are {len(names)} categories"
             raise InputError(msg)
         chosen = key[: len(names)]
     return rgba_of([hex_of(colour) for colour in chosen]).reshape(-1, 4)
+
+
+def parse_key(text: str) -> dict[str, str]:
+    """Return the colours of classes from ``star:#ff0,galaxy:#0af``.
+
+    A colour is what follows the last colon of a part; ``*`` names all other classes, which keep
+    their own colours without it.
+
+    Raises
+    ------
+    InputError
+    """
+    key = {OTHERS: ""}
+    for part in text.split(","):
+        name, colon, colour = part.strip().rpartition(":")
+        if not (colon and name.strip() and colour.strip()):
+            msg = f"colors={text[:80]!r} is not allowed: give e.g. star:#ff0,galaxy:#0af"
+            raise InputError(msg)
+        key[name.strip()] = hex_of(colour.strip())
+    return key
 
 
 def mix(
@@ -88,6 +118,21 @@ def mix(
     table = np.ascontiguousarray(colours[:, :3], np.float64)
     mix_categories(numbers, table, baseline, values.dtype.kind in "bu", total, pixels)
     return total, pixels
+
+
+def classes_at(
+    values: AnyArray, opacity: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return flat numbers of the pixels that marks cover, and the class of each.
+
+    One beyond the last class means that the mark has none.
+    """
+    where = np.flatnonzero(opacity)
+    there = values.reshape(-1, values.shape[2])[where]
+    if values.shape[2] == 0:
+        return where, np.zeros(where.size, np.int64)
+    number = there.argmax(axis=1)
+    return where, np.where(there.any(axis=1), number, values.shape[2])
 
 
 def lay(total: FloatArray, pixels: RGBA, norm: Norm, nan: tuple[int, int, int, int]) -> None:

@@ -105,3 +105,29 @@ def over(front: RGBA, back: tuple[int, int, int, int]) -> RGBA:
     out[..., :3] = np.rint(np.nan_to_num(mixed))
     out[..., 3:] = np.rint(total * 255)
     return out
+
+
+def lay_marks(marks: RGBA, opacity: RGBA, below: RGBA | None) -> RGBA:
+    """Return marks laid over colours with an opacity, shape (height, width, 4).
+
+    Parameters
+    ----------
+    marks : ndarray of uint8, shape (height, width, 4)
+    opacity : ndarray of uint8, shape (height, width)
+        On top of that of the colours themselves.
+    below : ndarray of uint8, shape (height, width, 4), optional
+    """
+    front = np.array(marks, np.uint8)
+    if below is None:
+        clear = front[..., 3] != 255
+        front[..., 3][~clear] = opacity[~clear]
+        front[..., 3][clear] = np.rint(opacity[clear] * (front[..., 3][clear] / 255.0))
+        return front
+    front[..., 3] = np.rint(opacity * (front[..., 3] / 255.0))
+    a, b = front[..., 3:] / 255.0, below[..., 3:] / 255.0
+    b = b * (1.0 - a)
+    total = a + b
+    with np.errstate(invalid="ignore"):
+        front[..., :3] = np.rint(np.nan_to_num((front[..., :3] * a + below[..., :3] * b) / total))
+    front[..., 3:] = np.rint(total * 255.0)
+    return front

@@ -6,15 +6,25 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skyshade.errors import InputError, UnknownNameError
 from skyshade.kernels.colour import COLOURS
-from skyshade.shaders.categories import key_colours, lay, mix
+from skyshade.shaders.categories import classes_at, key_colours, lay, mix, parse_key
 from skyshade.shaders.colormaps import colormap
-from skyshade.shaders.colours import CLEAR, RGBA, hexes_of, over, parse_colour, resample, rgba_of
+from skyshade.shaders.colours import (
+    CLEAR,
+    RGBA,
+    hexes_of,
+    lay_marks,
+    over,
+    parse_colour,
+    resample,
+    rgba_of,
+)
 from skyshade.shaders.norms import Cumulative, Norm, cumulative_from, cumulative_of, valid_values
 from skyshade.shaders.rgb import RgbShader, rgb_shader_for
 from skyshade.types import STRETCHES, Aggregate, AnyArray, FloatArray, Image, Statistics, Style
@@ -23,6 +33,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _LOW, _HIGH = "0.5", "99.5"
+STEP, GROUPS = (
+    8,
+    32,
+)  # palette steps that marks of numbers share, so that their opacities fit in as well
+MISSING = "#8d8d8d"  # marks whose number is missing, unless the style says otherwise
+Pixels: TypeAlias = NDArray[np.uint8]
 Numbers: TypeAlias = "Aggregate | xr.DataArray"
 
 
@@ -120,6 +136,9 @@ class Shader:
                 "coloured: give numbers with dims (y, x) or (y, x, category)"
             )
             raise InputError(msg)
+        opacity = aggregate.opacity if isinstance(aggregate, Aggregate) else None
+        if opacity is not None:
+            return self._marks(cast("Aggregate", aggregate), opacity)
         if values.ndim == 3:
             return self._categories(values, aggregate)
         return Image(self.norm(values).indices(values), self.palette)
@@ -146,10 +165,71 @@ class Shader:
             histogram = cumulative_of(valid)
         return Norm(self.stretch, low, max(low, high), histogram)
 
-    def _categories(self, values: AnyArray, aggregate: Numbers) -> Image:
+    def _marks(self, aggregate: Aggregate, opacity: Pixels) -> Image:
+        """Return smooth marks: their colours, laid on with their opacity, over what is below."""
+        if aggregate.values.ndim == 3:
+            return self._class_marks(aggregate, opacity)
+        norm = self.norm(aggregate.values if aggregate.under is None else aggregate.under)
+        front = norm.indices(aggregate.values)
+        under = None if aggregate.under is None else norm.indices(aggregate.under)
+        seen = front[opacity > 0]
+        if seen.size == 0 or seen.min() == seen.max():
+            return self._one_colour(int(seen[0]) if seen.size else 0, opacity, under)
+        colours = replace(self, bg=None, nan=self.nan or MISSING).palette
+        if under is None:
+            where = np.flatnonzero(opacity)
+            steps = (front.flat[where].astype(np.int64) + (STEP - 1)) // STEP  # 0: no number
+            few = colours[np.append(0, np.rint(np.linspace(1, COLOURS, GROUPS)).astype(np.int64))]
+            return self._few_colours(few, where, steps, opacity)
+        below = replace(self, bg=None).palette[under]
+        return Image(over(lay_marks(colours[front], opacity, below), self._background))
+
+    def _few_colours(
+        self, colours: RGBA, where: AnyArray, number: AnyArray, opacity: Pixels
+    ) -> Image:
+        """Return marks of so few colours that a palette holds them with their opacities."""
+        steps = 255 // len(colours)
+        levels = np.maximum((opacity.flat[where].astype(np.int64) * steps + 127) // 255, 1)
+        pixels = np.zeros(opacity.shape, np.uint8)
+        pixels.flat[where] = number * steps + levels
+        table = np.concatenate([[CLEAR], np.repeat(colours, steps, axis=0)]).astype(np.uint8)
+        rising = np.tile(np.arange(1, steps + 1), len(colours)) / steps
+        table[1:, 3] = np.rint(table[1:, 3] * rising)
+        return Image(pixels, over(table, self._background))
+
+    def _class_marks(self, aggregate: Aggregate, opacity: Pixels) -> Image:
+        """Return marks in the colours of their classes; grey where they have none."""
+        grey = np.array([parse_colour(self.nan or MISSING)], np.uint8)
+        colours = np.concatenate([self._key_colours(aggregate), grey])
+        where, number = classes_at(aggregate.values, opacity)
+        if aggregate.under is None:
+            return self._few_colours(colours, where, number, opacity)
+        marks = np.zeros((*opacity.shape, 4), np.uint8)
+        marks.reshape(-1, 4)[where] = colours[number]
+        total, below = mix(aggregate.under, colours[:-1], self.baseline)
+        below[..., 3] = np.where(total > 0, 255, 0)
+        return Image(over(lay_marks(marks, opacity, below), self._background))
+
+    def _one_colour(self, index: int, opacity: Pixels, under: Pixels | None) -> Image:
+        """Return marks of one colour as palette indices, a quarter of the bytes of RGBA."""
+        if under is not None and under.min() > 0 and index == COLOURS:
+            up = (COLOURS - under.astype(np.uint16)) * opacity
+            return Image((under + (up + 127) // 255).astype(np.uint8), self.palette)
+        clear = replace(self, bg=None).palette
+        colour = clear[index] if index else parse_colour(self.nan or MISSING)
+        if under is not None:
+            marks = np.broadcast_to(np.array(colour, np.uint8), (*opacity.shape, 4))
+            return Image(over(lay_marks(marks, opacity, clear[under]), self._background))
+        table = np.tile(np.array(colour, np.uint8), (256, 1))
+        table[:, 3] = np.rint(np.arange(256) * (table[0, 3] / 255.0))
+        return Image(opacity, over(table, self._background))
+
+    def _key_colours(self, aggregate: Numbers) -> RGBA:
         key = dict(self.color_key) if _is_pairs(self.color_key) else self.color_key
-        colours = key_colours(key, _category_names(aggregate))
-        total, pixels = mix(values, colours, self.baseline)
+        return key_colours(key, _category_names(aggregate))
+
+    def _categories(self, values: AnyArray, aggregate: Numbers) -> Image:
+        total, pixels = mix(values, self._key_colours(aggregate), self.baseline)
         if self._fixed is None:
             valid = total[np.isfinite(total)]
             norm = self._norm_of(valid.astype(np.int64) if values.dtype.kind in "biu" else valid)
@@ -217,6 +297,7 @@ def shader_for(style: Style, statistics: Statistics) -> Shader | RgbShader:
     made = Shader(
         cmap=style.cmap, vmin=low, vmax=high, stretch=style.stretch,
         reverse=style.reverse, nan=style.nan, bg=style.bg, baseline=0.0,
+        color_key=parse_key(style.colors) if style.colors else None,
     )  # fmt: skip
     if style.stretch != "eq_hist":
         return made
@@ -276,7 +357,7 @@ def _key(given: Any) -> Any:
     if given is None:
         return None
     if isinstance(given, Mapping):
-        return tuple((str(name), *hexes_of([colour])) for name, colour in given.items())
+        return tuple((str(n), *(hexes_of([c]) if c != "" else [""])) for n, c in given.items())
     pairs: Sequence[Any] = tuple(given)
     return pairs if _is_pairs(pairs) else hexes_of(pairs)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from skyshade.errors import InputError, UnknownNameError
 from skyshade.shaders.shader import shader_for
 from skyshade.tiles.encode import MEDIA_TYPES, NUMBERS, encode, encode_values
-from skyshade.types import Aggregate, Image, Layer, Quality, Shader, Style, Window
+from skyshade.types import Aggregate, AnyArray, Image, Layer, Quality, Shader, Style, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,14 @@ def pad_square(aggregate: Aggregate, size: int) -> Aggregate:
         raise InputError(msg)
     if (height, width) == (size, size):
         return aggregate
-    old = aggregate.values
-    missing = np.nan if old.dtype.kind == "f" else 0
-    values = np.full((size, size, *old.shape[2:]), missing, old.dtype)
-    values[:height, :width] = old
-    return replace(aggregate, values=values)
+
+    def padded(old: AnyArray) -> AnyArray:
+        missing = np.nan if old.dtype.kind == "f" else 0
+        values = np.full((size, size, *old.shape[2:]), missing, old.dtype)
+        values[:height, :width] = old
+        return values
+
+    return aggregate.moved(padded)
 
 
 def _check_format(fmt: str) -> None:

@@ -280,4 +280,4 @@ def test_an_empty_table() -> None:
         assert chosen.statistics().n_valid == 0
     assert layer.value(0, 0) is None
     assert layer.info.size == "0 rows"
-    assert layer.rows(ra=0, dec=0, radius=1).total == 0
+    assert layer.query(ra=0, dec=0, radius=1).total == 0

@@ -8,10 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyshade.geometry import SKY
+from skyshade.geometry.keys import keys_of
+from skyshade.index.facts import tally
 from skyshade.layers.catalog import CatalogLayer
-from skyshade.layers.catalog_info import coverage_of, sampled_densities, sampling_level
-from skyshade.types import ALL_SKY, Window
+from skyshade.layers.catalog_info import sampled_densities
+from skyshade.types import ALL_SKY, Coverage, Window
 from tests.layers.tables import ArrayTable, sphere
+
+
+def coverage_of(ra: np.ndarray, dec: np.ndarray) -> Coverage:
+    return tally(np.sort(keys_of(ra, dec)), ra, dec).coverage
 
 
 @pytest.mark.parametrize(
@@ -65,7 +71,7 @@ def test_info() -> None:
         "only rows where vt < 200",
     )
     assert (info.max_zoom, info.resolution) == (8, SKY.pixel_size(8))
-    assert (info.style.cmap, info.style.stretch) == ("inferno", "asinh")
+    assert (info.style.cmap, info.style.stretch) == ("bone", "asinh")
 
 
 def test_one_row_is_written_as_one() -> None:
@@ -92,7 +98,7 @@ def test_small_catalogues_are_not_zoomed_for_ever() -> None:
 @pytest.mark.parametrize("n", [0, 1, 7, 300, 100_000])
 def test_pixels_of_the_sampling_level_hold_eight_rows(n: int) -> None:
     keys = CatalogLayer(ArrayTable(*sphere(n)), id="n")._index.base.keys
-    z = sampling_level(keys)
+    z = CatalogLayer(ArrayTable(*sphere(n)), id="n")._index.facts.level
     assert -5 <= z <= 12
     occupied = np.unique(keys >> (2 * (22 - z))).size
     assert occupied * 8 <= n or z == -5
@@ -102,8 +108,7 @@ def test_pixels_of_the_sampling_level_hold_eight_rows(n: int) -> None:
 def test_sampled_densities_are_the_same_at_pole_and_equator() -> None:
     layer = CatalogLayer(ArrayTable(*sphere(400_000)), id="even")
     view = layer._index.base
-    level = sampling_level(view.keys)
-    densities = sampled_densities(view, level)
+    densities = sampled_densities(*view.cells(view.level), view.level)
     mean = 400_000 / 41253
     assert np.median(densities) == pytest.approx(mean, rel=0.05)
     assert densities.max() < 5 * mean  # single rows near the poles do not stand out

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyshade.errors import InputError, UnknownNameError
+from skyshade.index.texts import text_codes
 from skyshade.layers.where import parse_where
+from skyshade.layers.where_values import PIECE
+from skyshade.types import TextCodes
 
 TABLE: dict[str, Any] = {
     "vt": np.array([5.0, 8.5, 9.0, np.nan, 12.0]),
@@ -19,6 +22,8 @@ TABLE: dict[str, Any] = {
     "fixed": np.array(["a", "b", "a", "b", "c"]),
     "code": np.array([b"x", b"y", b"x", b"", b"z"]),
     "good": np.array([True, False, True, True, False]),
+    "maybe": np.array([True, None, False, True, None], object),
+    "none": np.array([None] * 5, object),
     "sigma v (km/s)": np.array([1.0, 2, 3, 4, 5]),
     "größe": np.array([1.0, 2, 3, 4, 5]),
     "when": np.array(["2020-01-01"] * 5, "datetime64[D]"),
@@ -26,10 +31,18 @@ TABLE: dict[str, Any] = {
 }
 
 
+def coded(name: str) -> Any:
+    """Return a column; texts by their different values."""
+    found = text_codes(TABLE[name]) if TABLE[name].dtype.kind in "OUS" else None
+    return TABLE[name] if found is None else found
+
+
 def rows(text: str) -> list[int]:
     """Return the rows that pass."""
-    mask = parse_where(text, TABLE).mask(TABLE.__getitem__)
+    where = parse_where(text, TABLE)
+    mask = where.mask(TABLE.__getitem__)
     assert mask.dtype == bool
+    np.testing.assert_array_equal(mask, where.mask(coded))
     return np.flatnonzero(np.broadcast_to(mask, 5)).tolist()
 
 
@@ -74,10 +87,39 @@ def rows(text: str) -> list[int]:
         ("good", [0, 2, 3]),
         ("~good & vt < 10", [1]),
         ("good == 1", [0, 2, 3]),
+        ("maybe", [0, 3]),
+        ("~maybe & ~isnull(maybe)", [2]),
+        ("maybe != 1", [2]),
+        ("isnull(maybe)", [1, 4]),
+        ("maybe + 1 > 1", [0, 3]),
+        ("none < 3 | none == 'a' | none in (1, 2) | none in ('a') | none + 1 > 0", []),
+        ("isnull(none) & none != none | 1 > 2 | none", []),
         ("`sigma v (km/s)` >= 4", [3, 4]),
         ("größe<2", [0]),
         ("1 < 2", [0, 1, 2, 3, 4]),
         ("type == '`vt` & (DROP)'", []),
+        ("5 < vt < 9", [1]),  # ranges
+        ("5 <= vt < 9", [0, 1]),
+        ("9 >= vt >= 8.5 & id > 2", [2]),
+        ("1 < bt - vt < 2.5", [0, 2]),
+        ("~ 5 <= vt <= 9", [3, 4]),
+        ("1 < 2 < vt < 12 <= 12", [0, 1, 2]),
+        ("type in ('star', \"qso\")", [0, 3, 4]),
+        ("~type in ('star')", [1, 2, 4]),  # a missing text is in no list
+        ("fixed in ('a', 'z') | code in ('y')", [0, 1, 2]),
+        ("id in (3, 1152921504606846977)", [2, 4]),  # exact
+        ("flags in (-1, 255, 3.0, 1e300)", [1, 3]),
+        ("vt + 1 in (6, +10) & good", [0, 2]),
+        ("isnull(vt)", [3]),
+        ("~isnull(vt) & ~isnull(type)", [0, 1, 4]),
+        ("isnull(bt - vt)", [3, 4]),
+        ("isnull(id) | isnull(fixed)", []),
+        ("abs(vt - 9) <= .5", [1, 2]),
+        ("sqrt(vt) == 3", [2]),
+        ("sqrt(-vt) > 0", []),
+        ("log10(id) < .4 & log10(id) > 0.3", [1]),
+        ("abs(sin(30 * id) - 0.5) < 1e-12", [0]),  # degrees
+        ("cos(0 * id) == 1", [0, 1, 2, 3, 4]),
     ],
 )  # fmt: skip
 def test_rows_that_pass(text: str, expected: list[int]) -> None:
@@ -94,7 +136,27 @@ def test_rows_that_pass(text: str, expected: list[int]) -> None:
         ("vt = 9", "unexpected '=' at position 4; write '=='"),
         ("vt < 9 and bt < 9", "position 8, found 'and'; write '&'"),
         ("not vt < 9", "found 'not'; write '~'"),
-        ("1 < vt < 9", "position 8, found '<'"),
+        ("1 < vt > 9", "expected & or | (a chain has signs of one direction"),
+        ("1 == vt == 9", "position 9, found '=='"),
+        ("vt in 3", "expected '(' at position 7, found '3'"),
+        ("vt in ()", "expected a number or a text at position 8, found ')'"),
+        ("vt in (1, bt)", "expected a number or a text at position 11, found 'bt'"),
+        ("vt in (1, 2", "expected ',' or ')' at position 12, found the end"),
+        ("vt in (1, 'a')", "the list of 'in' at position 4 mixes texts and numbers"),
+        ("vt in ('a')", "'in' at position 4 compares a text"),
+        ("type in (1, 2)", "'in' at position 6 compares a text"),
+        ("vt < 9 in (1)", "expected a value at position 1, found a comparison"),
+        ("isnull(vt) > 0", "expected a value at position 1, found a comparison"),
+        ("abs(vt)", "expected a comparison at position 1, found a value"),
+        ("abs(vt, bt) > 1", "abs at position 1 takes 1 value, not 2"),
+        ("abs() > 1", "expected a number, a text, a column or '(' at position 5"),
+        ("abs(vt > 1", "found a comparison"),
+        ("abs(vt < 3) > 1", "expected a value at position 5"),
+        ("log10(type) > 1", "arithmetic at position 1 needs numbers"),
+        ("exec('1') == 1", "unknown function at position 1 of where 'exec'; known: abs, sqrt"),
+        ("vt == null", "position 7, found 'null'; write 'isnull(x)'"),
+        ("vt between 5 and 9", "position 4, found 'between'; write 'a <= x <= b'"),
+        ("vt < 0 & type < 3", "'<' at position 15 compares a text"),  # no row gets that far
         ("vt < 9 bt", "expected an operator or the end at position 8, found 'bt'"),
         ("(vt < 9", "expected ')' at position 8, found the end"),
         ("vt < 9)", "found ')'"),
@@ -126,7 +188,7 @@ def test_errors_name_the_position(text: str, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["mag < 9", "__import__('os')", "`no such` < 1", "vt < mag"])
+@pytest.mark.parametrize("text", ["mag < 9", "__import__ == 'os'", "`no such` < 1", "vt < mag"])
 def test_unknown_columns_name_the_known(text: str) -> None:
     with pytest.raises(
         UnknownNameError, match=r"column at position \d+ of where .*known: vt, bt, id"
@@ -164,3 +226,79 @@ def test_agrees_with_numpy(a: str, sign: str, b: str, symbol: str, c: str) -> No
         expected = eval(text, {}, columns)
     mask = parse_where(text, TABLE).mask(columns.__getitem__)
     np.testing.assert_array_equal(np.broadcast_to(mask, 5), np.broadcast_to(expected, 5))
+
+
+floats = st.one_of(
+    st.floats(allow_nan=False),
+    st.floats(width=32, allow_nan=False).map(float),
+    st.sampled_from([0.1, 1e300, -1e300, 3.4028235e38, 3.5e38, 1e-46, 16777217.0, 0.0]),
+)
+
+
+@given(
+    floats,
+    st.sampled_from(["<", "<=", ">", ">=", "==", "!="]),
+    st.sampled_from([np.float32, np.float16]),
+    st.data(),
+)
+def test_narrow_columns_compare_as_float64(
+    number: float, symbol: str, kind: Any, data: Any
+) -> None:
+    with np.errstate(over="ignore"):
+        near = kind(number)
+        around = [near, np.nextafter(near, kind(np.inf)), np.nextafter(near, kind(-np.inf))]
+    width = np.dtype(kind).itemsize * 8
+    more = data.draw(st.lists(st.floats(width=width), max_size=5))
+    column = np.array([*around, *more, np.nan, np.inf, -np.inf, 0.0, 0.1], kind)
+    wide = column.astype(np.float64)
+    expected = eval(f"wide {symbol} {number!r}", {}, {"wide": wide, "inf": np.inf})
+    if symbol == "!=":
+        expected &= ~np.isnan(wide)
+    text = f"x {symbol} {abs(number)!r}".replace("inf", "1e999")
+    text = text if np.copysign(1, number) > 0 else text.replace(symbol, f"{symbol} -")
+    turned = f"{text.partition(symbol)[2]} {symbol} x"
+    np.testing.assert_array_equal(parse_where(text, ["x"]).mask(lambda _: column), expected)
+    if symbol in ("==", "!="):
+        np.testing.assert_array_equal(parse_where(turned, ["x"]).mask(lambda _: column), expected)
+
+
+def test_pieces_join() -> None:
+    """A column that is longer than a piece gives what it gives at once."""
+    n = 2 * PIECE + 17
+    rng = np.random.default_rng(1)
+    vt, bt = (rng.normal(9, 1, n).astype(np.float32) for _ in range(2))
+    vt[::7] = np.nan
+    names = np.array(["star", None, "galaxy"], object)
+    codes = rng.integers(-1, 3, n)
+    columns = {"vt": vt, "bt": bt, "type": TextCodes(codes, names), "text": names[codes]}
+    columns["text"][codes < 0] = None
+    found = parse_where("vt < 9 & bt - vt > 1", columns).mask(columns.__getitem__)
+    np.testing.assert_array_equal(found, (vt < 9) & (bt.astype(float) - vt > 1))
+    first = parse_where("type == 'star' | isnull(type)", columns).mask(columns.__getitem__)
+    np.testing.assert_array_equal(first, (codes == 0) | (codes == 1) | (codes < 0))
+    second = parse_where("text == 'star' | isnull(text)", columns).mask(columns.__getitem__)
+    np.testing.assert_array_equal(first, second)
+    both = parse_where("type != text", columns).mask(columns.__getitem__)
+    assert not both.any()
+
+
+def test_every_text_is_looked_at_once() -> None:
+    class Counted(str):
+        looks = 0
+
+        def __eq__(self, other: object) -> bool:
+            Counted.looks += 1
+            return str(self) == other
+
+        __hash__ = str.__hash__
+
+    n = 3 * PIECE
+    column = TextCodes(np.arange(n) % 2, [Counted("star"), Counted("qso")])
+    mask = parse_where("type == 'star'", ["type"]).mask(lambda _: column)
+    assert (mask == (np.arange(n) % 2 == 0)).all()
+    assert Counted.looks <= 2
+
+
+def test_an_empty_table_gives_an_empty_mask() -> None:
+    where = parse_where("vt < 9 & type == 'a'", TABLE)
+    assert where.mask(lambda name: TABLE[name][:0]).shape == (0,)

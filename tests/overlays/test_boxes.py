@@ -156,13 +156,14 @@ def test_sources() -> None:
         {
             "ra": 30.0,
             "dec": -3.0,
-            "name": "",
+            "name": "3",
             "extra": {"z": None, "n": 2, "note": "y\nz", "good": True},
         },
     ]
     assert json.loads(json.dumps(records, allow_nan=False)) == records
     assert sources.units == {"z": "km / s"}
-    assert sources.notes == ("ra, dec from arrays", "2 of 4 rows have no valid position")
+    lost = "2 of 4 rows have no valid position (the first: row 2)"
+    assert sources.notes == ("ra, dec from arrays", lost)
 
 
 def test_limit_and_choice_of_columns() -> None:

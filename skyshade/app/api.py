@@ -24,13 +24,16 @@ from skyshade.app.api_layers import layers_router
 from skyshade.app.api_middleware import Boundary, Guarded, HeadAsGet
 from skyshade.app.api_overlays import overlays_router
 from skyshade.app.api_probes import PATHS, Probes
+from skyshade.app.api_rows import rows_router
 from skyshade.app.api_services import Services
+from skyshade.app.api_sources import sources_router
 from skyshade.app.events import stream
 from skyshade.app.guard import Guard
 from skyshade.app.settings import Settings
 from skyshade.app.tiles_route import TileApp
 from skyshade.atlas.atlas import Atlas
 from skyshade.errors import SkyshadeError, one_line
+from skyshade.quiet import FILTERS
 
 ABOUT = "Sky maps and catalogues as tiles. Positions are ICRS degrees, RA 0..360."
 
@@ -42,7 +45,8 @@ def make_api(atlas: Atlas, settings: Settings | None = None) -> FastAPI:
     together.
     """
     settings = settings or Settings()
-    api = build_api(Services(atlas, settings))
+    with FILTERS:  # see skyshade.app.api_light
+        api = build_api(Services(atlas, settings))
     api.add_middleware(Guarded, guard=Guard(settings))
     return api
 
@@ -66,7 +70,9 @@ def build_api(services: Services) -> FastAPI:
         api.router.routes.append(Route(path, probes, include_in_schema=False))
     api.include_router(layers_router(services))
     api.include_router(analysis_router(services))
+    api.include_router(rows_router(services))
     api.include_router(overlays_router(services))
+    api.include_router(sources_router(services))
     _add_events(api, services)
     _add_docs(api)
     _add_errors(api)

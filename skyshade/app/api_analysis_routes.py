@@ -25,7 +25,7 @@ from skyshade.tiles.encode import MEDIA_TYPES
 _CHOICE = {"parameters": query_schema(CHOICE)}
 _LOOK = {"parameters": query_schema((*STYLE, *CHOICE))}
 _SAFE = re.compile(r"[^A-Za-z0-9._+-]+")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 
 Bins = Annotated[int | None, Query(ge=1, le=MAX_BINS, description="Number of bins, 128 if absent")]
 Span = Annotated[str | None, Query(alias="range", description="First and last edge, e.g. -100,100")]
@@ -138,7 +138,7 @@ def _text(name: str) -> Parameter:
 def numbers(name: str, text: str, counts: Sequence[int]) -> tuple[float, ...]:
     """Return comma-separated numbers; raise InputError unless there are as many as allowed."""
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) not in counts or not all(_NUMBER.fullmatch(part) for part in parts):
+    if len(parts) not in counts or not all(NUMBER.fullmatch(part) for part in parts):
         wanted = " or ".join(str(count) for count in counts)
         msg = f"{name}={text[:80]!r} is not allowed: give {wanted} numbers, with commas between"
         raise InputError(msg)

@@ -1,9 +1,9 @@
-"""``/api/layers``: what there is, values and rows."""
+"""``/api/layers``: what there is, and values."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
@@ -12,24 +12,12 @@ from skyshade.app.api_json import Json
 from skyshade.app.api_services import Services
 from skyshade.app.params import CHOICE, Choice, Parameter, parse_values
 from skyshade.atlas.atlas import Entry
-from skyshade.errors import InputError
 from skyshade.types import Layer
 
-MAX_ROWS = 5000
 Ra = Annotated[float, Query(ge=0, le=360, allow_inf_nan=False, description="ICRS degrees, 0..360")]
 Dec = Annotated[float, Query(ge=-90, le=90, allow_inf_nan=False, description="ICRS degrees")]
 Radius = Annotated[float, Query(gt=0, le=180, allow_inf_nan=False, description="Degrees")]
-Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="Most rows that are returned")]
 _CHOICE = {"parameters": query_schema(CHOICE)}
-
-
-@runtime_checkable
-class HasRows(Protocol):
-    """A layer whose rows can be listed (catalogues)."""
-
-    def rows(self, **where: Any) -> Any:
-        """Return rows in a cone."""
-        ...
 
 
 def layers_router(services: Services) -> APIRouter:
@@ -56,13 +44,6 @@ def layers_router(services: Services) -> APIRouter:
         info = found.info
         place = {"id": layer, "ra": ra, "dec": dec, "value": found.value(ra, dec)}
         return Json({**place, "units": info.units, "quantity": info.quantity})
-
-    @router.get("/{layer}/rows", summary="Rows of a catalogue in a cone", openapi_extra=_CHOICE)
-    def rows(
-        layer: str, ra: Ra, dec: Dec, radius: Radius, request: Request, limit: Limit = 100
-    ) -> Json:
-        found = chosen(layer, request, ("ra", "dec", "radius", "limit"))
-        return Json({"id": layer, **cone(layer, found, ra, dec, radius, limit)})
 
     return router
 
@@ -118,17 +99,3 @@ def full(entry: Entry) -> dict[str, Any]:
         "categories": list(info.categories),
         "notes": list(info.notes),
     }
-
-
-def cone(
-    name: str, layer: Layer, ra: float, dec: float, radius: float, limit: int
-) -> dict[str, Any]:
-    """Return the rows of a catalogue in a cone, as a list of records."""
-    if not isinstance(layer, HasRows):
-        msg = f"layer {name!r} is a {layer.info.kind}: only catalogues have rows"
-        raise InputError(msg)
-    found = layer.rows(ra=ra, dec=dec, radius=radius, limit=limit)
-    names = list(found.columns)
-    values = [found.columns[n].tolist() for n in names]
-    records = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
-    return {"rows": records, "total": found.total, "truncated": found.truncated}

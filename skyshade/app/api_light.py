@@ -10,6 +10,7 @@ from skyshade.app.api_lazy import Lazy
 from skyshade.app.api_probes import PATHS, Probes
 from skyshade.app.api_services import Services
 from skyshade.app.tiles_route import PREFIX, TileApp
+from skyshade.quiet import FILTERS
 
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
@@ -41,5 +42,7 @@ class LightApi:
 
 
 def _build(services: Services) -> App:
-    made: App = importlib.import_module("skyshade.app.api").build_api(services)
+    module = importlib.import_module("skyshade.app.api")
+    with FILTERS:  # pydantic ignores warnings of its own meanwhile, a file may be opened just then
+        made: App = module.build_api(services)
     return made

@@ -1,16 +1,14 @@
-"""``/api/sources``, ``/api/boxes``, ``/api/grids``, ``/api/colormaps`` and the tree."""
+"""``/api/boxes``, ``/api/grids``, ``/api/colormaps`` and the tree."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from fastapi import APIRouter
 
 from skyshade.app.api_grids import describe_grids, describe_tan
 from skyshade.app.api_json import Json
 from skyshade.app.api_services import Services
-from skyshade.overlays import SourceList
 from skyshade.shaders.colormaps import colormap_names
 
 
@@ -18,15 +16,6 @@ def overlays_router(services: Services) -> APIRouter:
     """Return the routes of what lies over the layers, and of what styles and grids there are."""
     router = APIRouter(prefix="/api", default_response_class=Json)
     atlas = services.atlas
-
-    @router.get("/sources", tags=["overlays"], summary="Every source list")
-    def sources() -> Json:
-        return Json([brief(one) for one in atlas.source_lists()])
-
-    @router.get("/sources/{name}", tags=["overlays"], summary="The sources of one list")
-    def source_list(name: str) -> Json:
-        found = atlas.sources(name)
-        return Json({**brief(found), "sources": found.records()})
 
     @router.get("/boxes", tags=["overlays"], summary="Every highlight box")
     def boxes() -> Json:
@@ -49,17 +38,3 @@ def overlays_router(services: Services) -> APIRouter:
         return Json(list(colormap_names()))
 
     return router
-
-
-def brief(sources: SourceList) -> dict[str, Any]:
-    """Return a source list's line in the list of lists."""
-    return {
-        "id": sources.id,
-        "title": sources.title,
-        "count": len(sources),
-        "total": sources.total,
-        "truncated": sources.truncated,
-        "columns": list(sources.columns),
-        "units": dict(sources.units),
-        "notes": list(sources.notes),
-    }

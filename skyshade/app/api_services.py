@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import skyshade
-from skyshade.app.cache import ByteCache
 from skyshade.app.params import Choice, TileParams
 from skyshade.app.settings import Settings
 from skyshade.atlas.atlas import Atlas
 from skyshade.errors import ChangedError
 from skyshade.shaders.shader import shader_for
+from skyshade.storage.cache import ByteCache
 from skyshade.tiles.make import TileBytes
 from skyshade.types import Aggregate, Layer, Shader, Window
 
@@ -131,7 +131,7 @@ class Services:
             return made
 
         def size_of(made: Aggregate) -> int | None:
-            return made.values.nbytes + OVERHEAD if made.quality == "exact" else None
+            return made.nbytes + OVERHEAD if made.quality == "exact" else None
 
         return self.aggregates.get_or_compute((wanted, window.key), size_of, compute)
 

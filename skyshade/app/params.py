@@ -7,16 +7,19 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
 from skyshade.errors import InputError, UnknownNameError
+from skyshade.shaders.categories import parse_key
 from skyshade.types import COLOUR_STRETCHES, STRETCHES, Layer, Style
 
 MAX_TEXT = 1000
 MAX_QUERY = 8192
 _STRETCHES = tuple(dict.fromkeys((*STRETCHES, *COLOUR_STRETCHES)))
 _COLOUR = re.compile(r"#?([0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
+DETAILS = ("auto", "points", "numbers")
+SHAPES = ("circle", "square", "cross", "diamond")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -27,6 +30,9 @@ class Choice:
     Parameters
     ----------
     agg, col, where, plane, time : str or None
+        What is selected; see `Layer.select`.
+    detail, size, color, shape, spread : str or None
+        How rows of a catalogue are drawn; see `CatalogLayer.points` and `CatalogLayer.spread`.
     """
 
     agg: str | None = None
@@ -34,18 +40,63 @@ class Choice:
     where: str | None = None
     plane: str | None = None
     time: str | None = None
+    detail: str | None = None
+    size: str | None = None
+    color: str | None = None
+    shape: str | None = None
+    spread: str | None = None
 
     def apply(self, layer: Layer) -> Layer:
         """Return the selected layer; `layer` itself when nothing is chosen."""
         if self == _NOTHING:
             return layer
-        return layer.select(
-            reduction=self.agg,
-            column=self.col,
-            where=self.where,
-            plane=self.plane,
-            time=self.time,
-        )
+        chosen = (self.agg, self.col, self.where, self.plane, self.time)
+        if chosen != (None,) * 5:
+            layer = layer.select(
+                reduction=self.agg,
+                column=self.col,
+                where=self.where,
+                plane=self.plane,
+                time=self.time,
+            )
+        return self._drawn(layer)
+
+    def _drawn(self, layer: Layer) -> Layer:
+        """Return the layer with its rows drawn as asked for."""
+        marks = {"size": self.size, "color": self.color}
+        given = [name for name, value in marks.items() if value is not None]
+        if self.spread is not None:
+            if given or self.detail in ("auto", "points"):
+                msg = (
+                    f"spread={self.spread} and {given[0] if given else 'detail'} exclude each other"
+                )
+                raise InputError(msg)
+            px = int(self.spread) if self.spread.isdecimal() else self.spread
+            return _catalogue(layer, "spread").spread(px, self.shape or "circle")
+        if self.detail == "numbers" or not (given or self.shape or self.detail):
+            return layer
+        drawn = _catalogue(layer, "detail" if self.detail else (*given, "shape")[0])
+        return drawn.points(**marks, shape=self.shape or "circle", detail=self.detail or "points")
+
+
+@runtime_checkable
+class Drawable(Protocol):
+    """A layer whose rows can be drawn one by one (catalogues)."""
+
+    def points(self, *, size: Any, color: Any, shape: str, detail: str) -> Layer:
+        """Return the layer of the rows."""
+        ...
+
+    def spread(self, px: int | str, shape: str) -> Layer:
+        """Return the layer spread over neighbouring pixels."""
+        ...
+
+
+def _catalogue(layer: Layer, what: str) -> Drawable:
+    if not isinstance(layer, Drawable):
+        msg = f"{what} is not allowed: layer {layer.info.id!r} is no catalogue"
+        raise InputError(msg)
+    return layer
 
 
 _NOTHING = Choice()
@@ -119,9 +170,35 @@ def _colour(name: str, text: str) -> str | None:
     return "#" + ("".join(c * 2 for c in digits) if len(digits) == 3 else digits)
 
 
+def _key(name: str, text: str) -> str | None:
+    found = _text(name, text)
+    if found is not None:
+        parse_key(found)
+    return found
+
+
 def _stretch(name: str, text: str) -> str:
     if text not in _STRETCHES:
         raise UnknownNameError(name, text[:80], _STRETCHES)
+    return text
+
+
+def _detail(name: str, text: str) -> str:
+    if text not in DETAILS:
+        raise UnknownNameError(name, text[:80], DETAILS)
+    return text
+
+
+def _shape(name: str, text: str) -> str:
+    if text not in SHAPES:
+        raise UnknownNameError(name, text[:80], SHAPES)
+    return text
+
+
+def _spread(name: str, text: str) -> str:
+    if text != "auto" and not (text.isdecimal() and len(text) < 3):
+        msg = f"{name}={text[:80]!r} is not allowed: give auto or a number of pixels"
+        raise InputError(msg)
     return text
 
 
@@ -153,6 +230,7 @@ STYLE = (
     Parameter("stretch", _stretch, {"type": "string", "enum": list(_STRETCHES)}, "Norm"),
     Parameter("q", _number, _NUMBER, "Softening of lupton, the stretch of colour layers"),
     Parameter("reverse", _flag, {"type": "boolean"}, "Turn the colour map round"),
+    Parameter("colors", _key, _TEXT, "Colours of classes, e.g. star:#ff0,galaxy:#0af"),
     Parameter("nan", _colour, _TEXT, "Colour of missing values, #rrggbb, #rrggbbaa or none"),
     Parameter("bg", _colour, _TEXT, "Colour behind the tile, #rrggbb, #rrggbbaa or none"),
 )
@@ -165,14 +243,30 @@ CHOICE = (
         "of catalogues: density, count, sum, mean, min, max, std, ...",
     ),
     Parameter("col", _text, _TEXT, "Column of a catalogue"),
-    Parameter("where", _text, _TEXT, "Rows of a catalogue, e.g. `vt < 9 & bt - vt > 1`"),
+    Parameter(
+        "where",
+        _text,
+        _TEXT,
+        "Rows of a catalogue, e.g. `vt < 9 & bt - vt > 1`, `5 < vt < 9`, "
+        "`type in ('star', 'qso') | isnull(type)`; & | ~ + - * / abs sqrt log10 sin cos (degrees)",
+    ),
     Parameter("plane", _text, _TEXT, "Plane of a map, e.g. Q"),
     Parameter("time", _text, _TEXT, "Time, for layers that have several"),
 )
+MARKS = (  # of tiles of catalogues
+    Parameter(
+        "detail",
+        _detail,
+        {"type": "string", "enum": list(DETAILS)},
+        "Rows of a catalogue drawn one by one: where they are few (auto), always, or never",
+    ),
+    Parameter("size", _name, _TEXT, "Column that sizes rows (magnitudes), or a radius in pixels"),
+    Parameter("color", _name, _TEXT, "What colours rows: a column, or e.g. `bt - vt`"),
+    Parameter("shape", _shape, {"type": "string", "enum": list(SHAPES)}, "Of drawn rows"),
+    Parameter("spread", _spread, _TEXT, "Pixels that numbers are spread to each side, or auto"),
+)
 VERSION = Parameter("v", _version, _TEXT, "The layer's version; makes the tile immutable")
-TILE = (*STYLE, *CHOICE, VERSION)
-_STYLE_NAMES = frozenset(p.name for p in STYLE)
-_CHOICE_NAMES = frozenset(p.name for p in CHOICE)
+TILE = (*STYLE, *CHOICE, *MARKS, VERSION)
 
 
 def parse(query: bytes | str, allowed: Sequence[Parameter] = TILE) -> TileParams:
@@ -184,9 +278,11 @@ def parse(query: bytes | str, allowed: Sequence[Parameter] = TILE) -> TileParams
         When a parameter is unknown, given twice or not allowed; the message names it.
     """
     values = parse_values(query, allowed)
+    style = [p.name for p in allowed if p in STYLE and p.name in values]
+    choice = [p.name for p in allowed if p in (*CHOICE, *MARKS) and p.name in values]
     return TileParams(
-        style=tuple((n, v) for n, v in values.items() if n in _STYLE_NAMES),
-        choice=Choice(**{n: v for n, v in values.items() if n in _CHOICE_NAMES}),
+        style=tuple((name, values[name]) for name in style),
+        choice=Choice(**{name: values[name] for name in choice}),
         v=values.get("v", ""),
     )
 

@@ -47,6 +47,12 @@ class Server:
         Without a token, one is made when `Settings.host` is not this machine alone.
     background : bool
         Whether to compile kernels and to build overviews after the first tile.
+
+    Attributes
+    ----------
+    settled : threading.Event
+        Set when the first tile is out, or nobody has asked for one in a moment: what would delay
+        it may begin.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Server:
             settings = replace(settings, token=secrets.token_urlsafe(24))
         self.atlas, self.settings = atlas, settings
         self._background, self._preload = background, False
+        self.settled = threading.Event()
         self._sockets: list[socket.socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -169,6 +176,7 @@ class Server:
             for number in handled:  # a second signal ends the process the hard way
                 self._loop.remove_signal_handler(number)
             later.cancel()
+            self.settled.set()
             self.atlas.stop_background()
             workers.shutdown(wait=False, cancel_futures=True)
             http.stop()
@@ -189,6 +197,7 @@ class Server:
         services.on_first_tile = tell
         with suppress(TimeoutError):
             await asyncio.wait_for(first.wait(), IDLE_SECONDS)
+        self.settled.set()
         if self._background:
             self.atlas.start_background(workers)
         if self._preload:

@@ -95,6 +95,7 @@ def _load(atlas: Atlas, origins: set[str]) -> Callable[[], Any]:
             include_cookies=[],
             exclude_headers=["Cookie", "Authorization"],
             log_function=note,
+            websocket_compression_level=1,  # the document becomes a fifth of its size
         )
 
     return make

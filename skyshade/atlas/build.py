@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from operator import length_hint
 from pathlib import Path
 from typing import Any
 
-from skyshade.atlas.atlas import Atlas, Entry
+from skyshade.atlas.atlas import MANY, Atlas, Entry
 from skyshade.atlas.configs import ConfigReader, is_config
 from skyshade.atlas.items import How, ItemReader, Made
-from skyshade.atlas.watch import Watch, stamps_of
+from skyshade.atlas.watch import Watch, remote_stamps, stamps_of
 from skyshade.errors import DataError, InputError, SkyshadeError, UnknownNameError
 from skyshade.overlays import read_boxes
 from skyshade.types import Layer
@@ -39,6 +40,9 @@ class Opening:
         Called with each entry as soon as it is known, from the thread that opens.
     atlas : Atlas, optional
         Where entries are published; a new one by default. It watches the files from then on.
+    hold : callable, optional
+        Called once, when the first layer is there and many files are left: it may wait until that
+        layer is on the screen, which the opening of the others would delay.
 
     Raises
     ------
@@ -55,11 +59,14 @@ class Opening:
         on_layer: OnEntry | None = None,
         on_reject: OnEntry | None = None,
         atlas: Atlas | None = None,
+        hold: Callable[[], object] | None = None,
     ) -> None:
         self.atlas = Atlas() if atlas is None else atlas
         self._items, self._how = items, how
         self._on_layer = on_layer or (lambda _: None)
         self._on_reject = on_reject or (lambda _: None)
+        self._hold = hold or (lambda: None)
+        self._many = length_hint(items) > MANY
         self._watch = Watch(self.atlas)
         self.atlas.keep(self._watch)
         self._first, self._done = threading.Event(), threading.Event()
@@ -117,7 +124,9 @@ class Opening:
     def _open_item(self, item: Any, how: How) -> None:
         stamps = stamps_of(item)  # taken first: a change while it is read is seen later
         reader = ItemReader(item, how, self.atlas.has)
-        self._watch.follow(reader.entries, stamps, self._publish_all(reader.entries()))
+        names = self._publish_all(reader.entries())
+        stamps |= remote_stamps(self.atlas.entry(name).layer for name in names)
+        self._watch.follow(reader.entries, stamps, names)
 
     def _open_config(self, path: str | Path) -> None:
         """Open the files that a config file names, then make its own layers of them."""
@@ -126,6 +135,7 @@ class Opening:
         with suppress(SkyshadeError):  # told by the entry that `reader` makes of it
             config = reader.read()
             self.atlas.title = config.title or self.atlas.title
+            self._many = self._many or len(config.files) > MANY
             for file in config.files:
                 said = {key: getattr(file, key) or None for key in ("ra", "dec", "all_sky", "name")}
                 self._open_item(file.path, replace(self._how, **said))
@@ -161,9 +171,12 @@ class Opening:
             self.atlas.add_sources(sources)
         if entry.layer is None:
             self._on_reject(entry)
-        else:
-            self._on_layer(entry)
+            return
+        self._on_layer(entry)
+        if not self._first.is_set():
             self._first.set()
+            if self._many:
+                self._hold()
 
     def _tell(self, *, last: bool = False) -> None:
         now = time.monotonic()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from skyshade.atlas.atlas import Entry
+from skyshade.atlas.large import catalog_of, opened_index
 from skyshade.errors import DataError, SkyshadeError, one_line
 from skyshade.layers.catalog import CatalogLayer
 from skyshade.layers.derived import restyled
@@ -22,12 +23,10 @@ from skyshade.layers.rgb import PictureLayer
 from skyshade.loaders.api import load
 from skyshade.loaders.source import MAX_LAYERS, Loaded
 from skyshade.loaders.typical import typical_plane
-from skyshade.overlays import SourceList, sources_from_table
-from skyshade.types import Layer, PointTable, SkyImage, SphereImage
+from skyshade.overlays import LIMIT, SourceList, sources_from_table
+from skyshade.types import Layer, PointTable, RowIndex, SkyImage, SphereImage
 
 log = logging.getLogger("skyshade")
-
-SMALL_CATALOGUE = 10_000  # rows; such tables are drawn as single sources too
 
 _LAYER = ("info", "version", "compute", "select", "statistics", "scale")
 Made = tuple[Entry, SourceList | None]
@@ -81,7 +80,7 @@ class ItemReader:
         self._ids: set[str] = set()
 
     def entries(self, mine: Collection[str] = ()) -> Iterator[Made]:
-        """Yield entries, each with its source list if it is a small catalogue; never raises.
+        """Yield entries, each with its source list if it is no large catalogue; never raises.
 
         Ids in `mine` are in use by what the item was before: they are free for it.
         """
@@ -90,13 +89,20 @@ class ItemReader:
             yield from self._try(self._name_layer)
             return
         try:
-            loaded = load(self._item, **self._how.options())
+            index = opened_index(self._item)
+            loaded = Loaded() if index else load(self._item, **self._how.options())
         except SkyshadeError as error:
             yield self._reject(error)
         except Exception as error:  # boundary: one bad file must not stop the others
             log.exception("%s could not be opened", _stem(self._item))
             yield self._reject(_unforeseen(self._item, error))
         else:
+            if index is not None:
+                yield from self._try(
+                    partial(
+                        self._add, (self._how.name or index.name,), partial(_index_layer, index)
+                    )
+                )
             yield from self._all(loaded)
 
     def _all(self, loaded: Loaded) -> Iterator[Made]:
@@ -123,8 +129,8 @@ class ItemReader:
 
     def _add_table(self, table: PointTable) -> Made:
         name = self._free_id(table.name)
-        layer = CatalogLayer(table, id=name)
-        few = len(table) <= SMALL_CATALOGUE
+        layer = CatalogLayer(catalog_of(table), id=name)
+        few = len(table) <= LIMIT or hasattr(table, "outlines")  # a list by its nature
         sources = sources_from_table(table, name) if few else None
         return Entry(name, layer, title=layer.info.title), sources
 
@@ -145,14 +151,13 @@ class ItemReader:
     def _free_id(self, *parts: str) -> str:
         """Return an id made of `parts`, with four hex digits of the path when it is taken."""
         wanted = slug("-".join(part for part in parts if part))
-        digits = hashlib.sha256(_place(self._item).encode("utf-8", "surrogateescape")).hexdigest()
-        name, number = wanted, 0
+        name, number, digits = wanted, 0, ""
         while name in self._ids or (name not in self._mine and self._taken(name)):
-            name = f"{wanted}-{digits[number : number + 4]}"
+            if number % 64 == 0:  # beyond one: the same file again and again
+                place = digits or _place(self._item)
+                digits = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()
+            name = f"{wanted}-{digits[number % 64 : number % 64 + 4]}"
             number += 4
-            if number > 60:  # the same file again and again
-                digits = hashlib.sha256(digits.encode()).hexdigest()
-                number = 0
         self._ids.add(name)
         return name
 
@@ -178,6 +183,10 @@ def _shown(
         return
     for number, image in enumerate(planes):
         yield number, (image.name, image.hdu, image.plane)
+
+
+def _index_layer(index: RowIndex, name: str) -> Layer:
+    return CatalogLayer(index, id=name)
 
 
 def _map_layer(planes: Sequence[SkyImage], number: int, name: str) -> Layer:

@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 
 from skyshade.atlas.atlas import Atlas, Entry
 from skyshade.atlas.items import Made
-from skyshade.errors import one_line
+from skyshade.errors import DataError, one_line
+from skyshade.index.format import MANIFEST
+from skyshade.index.reader import DiskIndex, version_of
 from skyshade.loaders.source import local_path
 
 log = logging.getLogger("skyshade")
@@ -21,8 +24,10 @@ log = logging.getLogger("skyshade")
 INTERVAL = 1.0  # seconds between two looks at the files
 IMPATIENCE = 3  # looks after which a file that never rests is read all the same
 
-Stamp = tuple[int, int, int, int] | None
-Stamps = dict[Path, Stamp]
+PATIENCE = 5.0  # seconds between two questions to a server
+
+Stamp = tuple[int, int, int, int] | str | None
+Stamps = dict["Path | RemoteManifest", Stamp]
 Make = Callable[[Collection[str]], Iterable[Made]]
 
 
@@ -173,14 +178,61 @@ class Watch:
         self._atlas.events.publish(event)
 
 
+class RemoteManifest:
+    """The manifest of an index at a URL, read again every few seconds.
+
+    Parameters
+    ----------
+    index : DiskIndex
+    """
+
+    def __init__(self, index: DiskIndex) -> None:
+        self.name = index.folder.name
+        self._folder = index.folder
+        self._known: Stamp = index.version()
+        self._asked = time.monotonic()
+
+    def stamp(self) -> Stamp:
+        """Return the version of the index as it was at most `PATIENCE` seconds ago."""
+        now = time.monotonic()
+        if now - self._asked >= PATIENCE:
+            self._asked = now
+            try:
+                self._known = version_of(self._folder.read(MANIFEST))
+            except DataError:
+                self._known = None
+        return self._known
+
+
+def remote_stamps(layers: Iterable[object]) -> Stamps:
+    """Return the remote indexes among layers, as they are."""
+    indexes = (getattr(layer, "index", None) for layer in layers)
+    far = [i for i in indexes if isinstance(i, DiskIndex) and i.folder.path is None]
+    return {place: place.stamp() for place in map(RemoteManifest, far)}
+
+
 def stamps_of(item: Any) -> Stamps:
-    """Return the files that an item is made of, as they are now; none for objects and URLs."""
-    path = local_path(os.fspath(item)) if isinstance(item, str | os.PathLike) else None
-    return {} if path is None else {path: stamp_of(path)}
+    """Return the files that an item is made of, as they are now; none for objects and most URLs.
+
+    Of an index it is the manifest.
+    """
+    if not isinstance(item, str | os.PathLike):
+        return {}
+    path = local_path(os.fspath(item))
+    if path is None:
+        return {}
+    manifest = path / MANIFEST
+    watched = manifest if manifest.is_file() else path
+    return {watched: stamp_of(watched)}
 
 
-def stamp_of(path: Path) -> Stamp:
-    """Return device, inode, size and time of a regular file, None when there is none."""
+def stamp_of(path: Path | RemoteManifest) -> Stamp:
+    """Return device, inode, size and time of a regular file, None when there is none.
+
+    Of a remote one its version.
+    """
+    if isinstance(path, RemoteManifest):
+        return path.stamp()
     try:
         found = path.stat()
     except (OSError, ValueError):

@@ -124,7 +124,9 @@ def test_value(client):
         ("/api/layers/fake/value?ra=1&dec=1&nope=1", 422, "'nope'"),
         ("/api/layers/fake/histogram?x=1", 422, "'x'"),
         ("/api/layers/fake/rows?ra=1&dec=1&radius=1", 422, "only catalogues"),
-        ("/api/layers/fake/rows?ra=1&dec=1&radius=0", 422, "radius='0'"),
+        ("/api/layers/fake/rows?ra=1&dec=1&radius=181", 422, "radius='181'"),
+        ("/api/layers/fake/nearest?ra=1&dec=1&radius=1", 422, "only catalogues"),
+        ("/api/layers/fake/nearest?ra=1&dec=1&radius=0", 422, "radius='0'"),
         ("/api/sources/nope", 404, "unknown source list 'nope'; known: none"),
         ("/api/nope", 404, "'/api/nope'"),
         ("/api/layers/", 404, "'/api/layers/'"),
@@ -191,7 +193,7 @@ def test_overlays(connect):
     line = strict(client.get("/api/sources"))[0]
     assert (line["id"], line["count"], line["truncated"]) == ("stars", 2, False)
     found = strict(client.get("/api/sources/stars"))["sources"]
-    assert found[0] == {"ra": 1.0, "dec": 3.0, "name": "a", "extra": {"mag": 5.5}}
+    assert found[0] == {"row": 0, "ra": 1.0, "dec": 3.0, "name": "a", "extra": {"mag": 5.5}}
     assert found[1]["extra"] == {"mag": None}
     assert strict(client.get("/api/tree"))["sources"] == [{"id": "stars"}]
 
@@ -200,8 +202,9 @@ def test_openapi_documents_every_tile_parameter(client):
     paths = strict(client.get("/openapi.json"))["paths"]
     tile = paths["/tiles/{layer}/{grid}/{z}/{x}/{y}.{format}"]["get"]
     names = [p["name"] for p in tile["parameters"]]
-    expected = "layer grid z x y format cmap vmin vmax stretch q reverse nan bg agg col where plane"
-    assert names == [*expected.split(), "time", "v"]
+    style = "cmap vmin vmax stretch q reverse colors nan bg"
+    choice = "agg col where plane time detail size color shape spread v"
+    assert names == f"layer grid z x y format {style} {choice}".split()
     assert all(p["description"] for p in tile["parameters"])
     assert "/ready" in paths
     assert "/api/layers/{layer}/value" in paths

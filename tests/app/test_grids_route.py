@@ -134,7 +134,14 @@ def test_tilejson(client: Any) -> None:
 
 def test_grids_are_described(client: Any) -> None:
     found = {grid["id"]: grid for grid in client.get("/api/grids").json()}
-    assert list(found) == ["sky", "WorldCRS84Quad", "WebMercatorQuad", "square", "tan-{pixel}"]
+    assert list(found) == [
+        "sky",
+        "WorldCRS84Quad",
+        "WebMercatorQuad",
+        "hips",
+        "square",
+        "tan-{pixel}",
+    ]
     assert found["WebMercatorQuad"]["crs"].endswith("/EPSG/0/3857")
     pixel = {"nside": 32, "order": "NESTED", "frame": "ICRS", "first": 0, "last": 12287}
     assert found["tan-{pixel}"]["pixel"] == pixel

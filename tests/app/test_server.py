@@ -233,6 +233,17 @@ def test_background_starts_after_the_first_tile(atlas, layer):
         assert news.wait(5) == [{"type": "layer", "id": "fake", "quality": "exact"}]
 
 
+def test_settled_once_the_first_tile_is_out_or_nobody_asks_for_one(atlas, layer, monkeypatch):
+    monkeypatch.setattr("skyshade.app.server.IDLE_SECONDS", 20.0)
+    with Server(atlas, Settings(port=0), background=False).start_in_thread() as server:
+        assert not server.settled.is_set()
+        assert httpx.get(f"{server.base_url}/tiles/fake/sky/0/0/0.png").status_code == 200
+        assert server.settled.wait(10)
+    monkeypatch.setattr("skyshade.app.server.IDLE_SECONDS", 0.01)
+    with Server(atlas, Settings(port=0), background=False).start_in_thread() as server:
+        assert server.settled.wait(10)
+
+
 PROGRAM = """
 import sys
 from skyshade.app.server import Server

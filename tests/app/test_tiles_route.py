@@ -86,7 +86,7 @@ def test_square_root_tile_is_square(client):
     [
         ("/tiles/nope/sky/0/0/0.png", 404, "'nope'"),
         ("/tiles/bad/sky/0/0/0.png", 404, "bad.fits, HDU 1"),
-        ("/tiles/fake/hips/0/0/0.png", 404, "WebMercatorQuad, square, tan-0 ... tan-12287"),
+        ("/tiles/fake/moon/0/0/0.png", 404, "WebMercatorQuad, hips, square, tan-0 ... tan-12287"),
         ("/tiles/fake/moon/0/0/0.png", 404, "'moon'"),
         ("/tiles/fake/sky/0/0/0.gif", 404, "'gif'"),
         ("/tiles/fake/sky/0/0/0", 404, "tile format"),
@@ -123,7 +123,7 @@ def test_refusals_name_the_value(client, url, status, named):
 
 
 def test_unknown_parameters_name_the_allowed_ones(client):
-    assert "cmap, vmin, vmax, stretch" in detail(client.get(TILE + "?color=red"))
+    assert "cmap, vmin, vmax, stretch" in detail(client.get(TILE + "?paint=red"))
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

@@ -11,6 +11,7 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skyshade.atlas import items
 from skyshade.atlas.build import open_atlas
 from skyshade.atlas.items import slug
 from skyshade.errors import DataError
@@ -116,11 +117,13 @@ def test_an_unforeseen_error_rejects_one_file(tmp_path, monkeypatch, caplog):
     assert "boom" in caplog.text
 
 
-def test_small_catalogues_are_source_lists_too(tmp_path):
-    small, big = write_table(tmp_path / "small.fits"), write_table(tmp_path / "big.fits", 10_001)
-    atlas = open_atlas([small, big])
-    assert ids(atlas) == ["small", "big"]
-    assert [s.id for s in atlas.source_lists()] == ["small"]
+def test_catalogues_are_source_lists_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(items, "LIMIT", 20_000)
+    sizes = {"small": 5, "big": 10_001, "huge": 20_001}
+    atlas = open_atlas([write_table(tmp_path / f"{n}.fits", size) for n, size in sizes.items()])
+    assert ids(atlas) == ["small", "big", "huge"]
+    assert [s.id for s in atlas.source_lists()] == ["small", "big"]
+    assert [s.prominent for s in atlas.source_lists()] == [True, False]
     assert len(atlas.sources("small")) == 5
 
 

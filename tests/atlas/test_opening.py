@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import skyshade
+from skyshade.atlas.atlas import MANY
 from skyshade.atlas.build import Opening, open_atlas, open_layer, open_layers
 from skyshade.atlas.items import How
 from skyshade.errors import DataError, InputError, UnknownNameError
@@ -35,6 +36,30 @@ def test_the_first_layer_is_there_before_the_others(tmp_path: Path) -> None:
         opening.wait()
         assert ids(opening.atlas) == ["absent", "one", "two"]
         assert {"type": "layers"} in news.drain()
+
+
+@pytest.mark.parametrize("config", [False, True])
+def test_many_files_wait_until_the_first_is_shown(tmp_path: Path, config: bool) -> None:
+    files = [tmp_path / "absent.fits", write_map(tmp_path / "one.fits")]
+    files += [tmp_path / f"absent{n}.fits" for n in range(MANY)]
+    if config:
+        lines = "".join(f'[[files]]\npath = "{path.name}"\n' for path in files)
+        files = [tmp_path / "all.toml"]
+        files[0].write_text(lines)
+    shown, calls = threading.Event(), []
+    opening = Opening(files, How(), hold=lambda: calls.append(shown.wait(20)))
+    opening.start()
+    assert opening.wait_first(0.2)
+    assert ids(opening.atlas) == ["absent", "one"]
+    shown.set()
+    opening.wait()
+    assert len(opening.atlas) == MANY + 2
+    assert calls == [True]
+
+
+def test_few_files_do_not_wait(tmp_path: Path) -> None:
+    files = [write_map(tmp_path / f"m{n}.fits") for n in range(3)]
+    Opening(files, How(), hold=lambda: pytest.fail("held")).run()
 
 
 def test_no_layer_at_all(tmp_path: Path) -> None:

@@ -5,16 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from skyshade.app.viewer.controls import html_pane
-from skyshade.app.viewer.markers import details_html
+from skyshade.app.viewer.markers import details_html, place_text
 from skyshade.app.viewer.session import Session
-from skyshade.app.viewer.text import MINUS, dms, hms, number, pretty_units
+from skyshade.app.viewer.text import MINUS, cell, dms, hms, number, pretty_units
 from skyshade.types import Layer
 
 MEANT = 0.3  # seconds before a click is told, in which it may have picked a marker
 PLACE = {"position": "absolute", "right": "110px", "top": "84px", "z-index": "20"}
+
+
+@runtime_checkable
+class HasNearest(Protocol):
+    """A layer of rows (catalogues)."""
+
+    def nearest(self, ra: float, dec: float, radius: float) -> dict[str, Any] | None:
+        """Return the row nearest to a position."""
+        ...
 
 
 class Card:
@@ -39,18 +48,41 @@ class Card:
         self._picked = time.monotonic()
         self._show(title, cells)
 
-    def tell(self, layer: Layer, ra: float, dec: float) -> None:
-        """Show the value where the map was clicked, unless the click picked a marker."""
+    def tell(self, layer: Layer, ra: float, dec: float, reach: float = 0.0) -> None:
+        """Show what lies where the map was clicked, unless the click picked a marker.
+
+        Of a catalogue that is the nearest row within `reach` degrees, else the value there.
+        """
         begun = time.monotonic() - MEANT
 
-        def show(cells: Mapping[str, str]) -> None:
+        def show(found: tuple[str, dict[str, str]]) -> None:
             if self._picked < begun:
-                self._show(layer.info.title, cells)
+                self._show(*found)
 
-        self.session.later(lambda: place_cells(layer, ra, dec), show)
+        self.session.later(lambda: row_or_place(layer, ra, dec, reach), show)
 
     def _show(self, title: str, cells: Mapping[str, str]) -> None:
         self.pane.object = details_html(title, cells, next(self._numbers))
+
+
+def row_or_place(layer: Layer, ra: float, dec: float, reach: float) -> tuple[str, dict[str, str]]:
+    """Return title and cells of the row nearest to a position, or of the position itself."""
+    title = layer.info.title
+    row = layer.nearest(ra, dec, reach) if reach and isinstance(layer, HasNearest) else None
+    if row is None:
+        return title, place_cells(layer, ra, dec)
+    place = place_text(row.pop("ra"), row.pop("dec"))
+    index, away = row.pop("row"), row.pop("separation")
+    cells = {"RA, Dec": place, "from the click": angle_text(away)}
+    return f"{title}, row {index + 1}", cells | {name: cell(row[name]) for name in row}
+
+
+def angle_text(degrees: float) -> str:
+    """Return an angle in degrees, arcminutes or arcseconds, whichever is not below 1."""
+    if degrees >= 1.0:
+        return f"{number(degrees, 3)}\N{DEGREE SIGN}"
+    minutes = degrees * 60.0
+    return f"{number(minutes, 3)}'" if minutes >= 1.0 else f'{number(minutes * 60.0, 3)}"'
 
 
 def place_cells(layer: Layer, ra: float, dec: float) -> dict[str, str]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from bokeh.models import PlainText
 
+from skyshade.app.viewer.choices import classes_of
 from skyshade.app.viewer.histogram import STEPS
 from skyshade.app.viewer.scale import ColourBar
 from skyshade.app.viewer.text import MINUS, escape, pretty_units
 from skyshade.errors import InputError
 from skyshade.shaders.shader import Shader, shader_for
-from skyshade.types import LayerInfo, Statistics, Style
+from skyshade.types import Layer, Statistics, Style
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
@@ -43,14 +44,18 @@ class Colours:
         """Show the colour bar, or hide it for layers that have their own colours."""
         self._bar.model.visible = not coloured
 
-    def show(self, info: LayerInfo, style: Style, statistics: Statistics) -> None:
-        """Bring histogram, slider, typed range and colour bar in line with `style`.
+    def show(self, layer: Layer, style: Style, statistics: Statistics) -> None:
+        """Bring histogram, slider, typed range and colour bar (or legend) in line with `style`.
 
         A layer that has its own colours has none of these.
         """
+        info = layer.info
         shader = shader_for(style, statistics)
         if not isinstance(shader, Shader):
             return
+        classes = classes_of(layer, style)
+        self._controls.show_classes(classes)
+        self._bar.model.visible = not classes
         low, high = shader.norm(np.empty(0)).low, shader.norm(np.empty(0)).high
         self._range = (low, high)
         self.showing = True

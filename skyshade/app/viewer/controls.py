@@ -18,6 +18,11 @@ from skyshade.types import STRETCHES
 COMMON_MAPS = (
     "viridis", "magma", "inferno", "cividis", "gray", "fire", "bgy", "coolwarm", "RdBu_r", "planck",
 )  # fmt: skip
+DETAILS = {
+    "auto": "Automatic: rows where they are few",
+    "points": "Rows on every level",
+    "numbers": "Numbers of pixels only",
+}
 LABEL = "label" if "label" in pn.widgets.Widget.param else "name"  # Panel 1.9 renamed it
 WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (0, 0, 8, 0)}
 
@@ -68,6 +73,9 @@ class Controls:
         self.rejected = html_pane(visible=False)
         self.plane = pn.widgets.Select(options=[], visible=False, **styled("Plane"))
         self.reduction = pn.widgets.Select(options=[], visible=False, **styled("Reduction"))
+        self.detail = pn.widgets.Select(
+            options={v: k for k, v in DETAILS.items()}, visible=False, **styled("Detail")
+        )
         known = set(colour_maps)
         common = [name for name in COMMON_MAPS if name in known]
         others = [name for name in colour_maps if name not in common]
@@ -80,6 +88,7 @@ class Controls:
             bar_color="#6fb3ff", **styled("Softening", margin=(0, 7, 10, 7)),
         )  # fmt: skip
         self.colours_note = html_pane(visible=False)
+        self.classes = html_pane(visible=False, margin=(0, 0, 8, 0))
 
     def _range(self) -> None:
         self.slider = pn.widgets.RangeSlider(
@@ -105,6 +114,9 @@ class Controls:
             value=True, **styled(f"Highlight boxes ({boxes})", margin=(0, 0, 2, 0))
         )
         self.boxes.visible, self.sources.visible = bool(boxes), bool(sources)
+        self.marked = pn.Column(margin=0, sizing_mode="stretch_width")  # filled by `Search`
+        self.table = pn.widgets.Button(**styled("Table of sources", margin=(0, 0, 8, 0)))
+        self.table.visible = bool(sources)
         self.points = pn.widgets.Checkbox(
             value=True, **styled("Points of the catalogue", margin=(0, 0, 2, 0))
         )
@@ -118,6 +130,7 @@ class Controls:
         self.go_to = pn.widgets.TextInput(
             placeholder="266.4 -29.0  or  17:45:40 -29:00:28", **styled("Go to")
         )
+        self.found = pn.Column(margin=0, sizing_mode="stretch_width")  # filled by `Search`
         self.error = html_pane(visible=False, margin=(0, 0, 8, 0))
         self.reset = pn.widgets.Button(**styled("Whole layer", margin=0))
         self.export = html_pane(visible=False, margin=(10, 0, 0, 0))
@@ -133,15 +146,25 @@ class Controls:
         )
         bars = pn.pane.Bokeh(self.histogram.figure, sizing_mode="stretch_width", margin=0)
         self.range = pn.Column(self.units, bars, self.slider, typed, **gap)
-        choices = (self.layer, self.rejected, self.plane, self.reduction)
-        colours = (self.pair, self.softening, self.reverse, self.range, self.colours_note)
-        overlays = (self.sources, self.boxes, self.points, self.points_note, self.graticule)
+        choices = (self.layer, self.rejected, self.plane, self.reduction, self.detail)
+        colours = (self.classes, self.pair, self.softening, self.reverse, self.range)
+        overlays = (
+            self.sources,
+            self.marked,
+            self.table,
+            self.boxes,
+            self.points,
+            self.points_note,
+            self.graticule,
+        )
         return pn.Column(
             brand,
             self.go_to,
+            self.found,
             self.error,
             *choices,
             *colours,
+            self.colours_note,
             self.opacity,
             *overlays,
             self.angles,
@@ -171,7 +194,7 @@ class Controls:
         """Offer other source lists."""
         if dict(sources) != self.sources.options:
             self.sources.options = dict(sources)
-        self.sources.visible = bool(sources)
+        self.sources.visible = self.table.visible = bool(sources)
 
     def offer_boxes(self, boxes: int) -> None:
         """Say how many highlight boxes there are."""
@@ -191,9 +214,19 @@ class Controls:
         self.colours_note.object = f'<div class="note">{text.get(kind, "")}</div>'
         self.colours_note.visible = coloured
 
+    def show_classes(self, classes: Sequence[tuple[str, str]]) -> None:
+        """Show a legend of classes and their colours; none hides it."""
+        chip = '<div class="class"><i style="background:{}"></i>{}</div>'
+        lines = "".join(chip.format(colour, escape(name)) for name, colour in classes)
+        self.classes.object = f'<div class="classes">{lines}</div>' if classes else ""
+        self.classes.visible = bool(classes)
+        for part in (self.cmap, self._between, self.reverse):
+            part.visible = not classes
+
     def count_rows(self, total: int, drawn: bool) -> None:
-        """Say how many rows of a catalogue the view holds; 0 says nothing."""
-        note = f"{total:,} rows in view" + ("" if drawn else "; zoom in to see each")
+        """Say how many rows of a catalogue the view holds; negative: more; 0 says nothing."""
+        count = f"{total:,}" if total >= 0 else f"more than {-total:,}"
+        note = f"{count} rows in view" + ("" if drawn else "; zoom in to see each")
         self.points_note.visible = bool(total) and self.points.visible
         self.points_note.object = f'<div class="note">{note}</div>'
 

@@ -65,7 +65,7 @@ class SkyMap:
         self.view = _cell_source(ra=0.0, dec=0.0, width=SQUARE, height=180.0, least=1e-4)
         self.want = _cell_source(url="", max_zoom=0, alpha=1.0)
         self.goal = _cell_source(x0=0.0, x1=0.0, y0=0.0, y1=0.0, serial=0)
-        self.probe = _cell_source(layer="", base=base_url, units="", tail=tail)
+        self.probe = _cell_source(layer="", base=base_url, units="", tail=tail, token=tail)
         self._token_tail = tail
         self.readout = Div(
             text="",

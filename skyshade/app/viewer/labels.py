@@ -52,12 +52,17 @@ def layer_groups(atlas: Atlas) -> dict[str, dict[str, str]]:
 
 def source_options(lists: Iterable[SourceList]) -> dict[str, str]:
     """Return ids of source lists by what the chooser says."""
-    return {f"{found.title} ({len(found)})": found.id for found in lists}
+    return {f"{found.title} ({len(found):,})": found.id for found in lists}
 
 
 def is_exact(layer: Layer) -> bool:
     """Whether every tile of a layer is exact by now."""
     return not isinstance(layer, BecomesExact) or layer.ready
+
+
+def shown_version(layer: Layer) -> str:
+    """Return the version for addresses: previews are asked for again when it changes."""
+    return layer.version if is_exact(layer) else f"preview-{layer.version}"
 
 
 def title_html(info: LayerInfo, choice: Iterable[str], trouble: str, *, exact: bool) -> str:

@@ -15,14 +15,15 @@ def whole_page(
     title: pn.viewable.Viewable,
     sky: SkyMap,
     card: pn.viewable.Viewable,
+    table: pn.viewable.Viewable,
     *,
     height: int | None,
 ) -> pn.Row:
-    """Return the side panel beside the map, its title, read-out and card.
+    """Return the side panel beside the map, its title, read-out, table and card.
 
     Parameters
     ----------
-    side, title, card : Viewable
+    side, title, card, table : Viewable
     sky : SkyMap
     height : int, optional
         Pixels; None fills the page.
@@ -35,6 +36,7 @@ def whole_page(
         title,
         readout,
         pn.pane.Bokeh(sky.figure, sizing_mode="stretch_both", margin=0),
+        table,
         card,
         sizing_mode="stretch_both",
         margin=0,

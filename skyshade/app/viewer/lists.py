@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from skyshade.app.viewer.labels import layer_groups, rejected_html, source_options
-from skyshade.app.viewer.overlays import Boxes, Sources
+from skyshade.app.viewer.overlays import Boxes
+from skyshade.app.viewer.sources import Sources
 
 if TYPE_CHECKING:
     from skyshade.app.viewer.controls import Controls
@@ -45,11 +46,18 @@ class Lists:
         self._tell_rejected()
 
     def shown(self, before: Sequence[str]) -> list[str]:
-        """Return the source lists to show: those shown before, and new ones."""
-        ids = [found.id for found in self._atlas.source_lists()]
-        new = [name for name in ids if name not in self._known]
+        """Return the source lists to show: those shown before, and new prominent ones."""
+        lists = self._atlas.source_lists()
+        ids = [found.id for found in lists]
+        new = [found.id for found in lists if found.prominent and found.id not in self._known]
         self._known.update(ids)
         return [name for name in ids if name in before or name in new]
+
+    def first_sources(self) -> str:
+        """Return the source list whose table is opened first: one that is shown, "" for none."""
+        ids = [found.id for found in self._atlas.source_lists()]
+        shown = [name for name in ids if name in self._controls.sources.value]
+        return next(iter((*shown, *ids)), "")
 
     def _tell_rejected(self) -> None:
         text = rejected_html(self._atlas)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,22 @@ from bokeh.models import ColumnDataSource, HoverTool
 from bokeh.plotting import figure
 
 from skyshade.app.viewer.text import cell, dms, escape, hms
+from skyshade.overlays import magnitude_column, sizes_by_magnitude
 from skyshade.types import AnyArray
 
 HOVER_COLUMNS = 12  # more would not fit on the screen; a click shows all
 HOVER_CELLS = 20_000  # more would make the page slow to load
 TURNS = (-360.0, 0.0, 360.0)  # glyphs do not wrap with the tiles, so they are repeated
-_MAGNITUDE = re.compile(r"(?:[ugrizyjhkvbw]|vt|bt|hp|phot_g_mean|g_?mean|w1)_?(?:mag|t)?|mag\w*")
+
+__all__ = [
+    "Markers",
+    "OnPick",
+    "Rows",
+    "details_html",
+    "magnitude_column",
+    "place_text",
+    "sizes_by_magnitude",
+]
 
 OnPick = Callable[[str, Mapping[str, str]], None]
 
@@ -89,6 +98,12 @@ class Markers:
         plot.add_tools(self.hover)
         self.source.selected.on_change("indices", self._picked)
 
+    def ghost(self, *, on: bool) -> None:
+        """Show markers only under the pointer, or always; for filled ones."""
+        alpha = 0.0 if on else 0.9
+        self.renderer.glyph.update(fill_alpha=alpha, line_alpha=alpha)
+        self.renderer.hover_glyph.update(fill_alpha=0.9, line_alpha=1.0)
+
     def reveal(self, *, visible: bool) -> None:
         """Show or hide what is marked."""
         self.renderer.visible = visible
@@ -110,7 +125,7 @@ class Markers:
             "size": np.tile(sizes, len(TURNS)),
             "row": np.tile(which, len(TURNS)),
             "name": [cell(rows.names[i]) for i in which] * len(TURNS),
-            "at": [_place(rows.ra[i], rows.dec[i]) for i in which] * len(TURNS),
+            "at": [place_text(rows.ra[i], rows.dec[i]) for i in which] * len(TURNS),
         }
         tips = [("name", "@name"), ("at", "@at")]
         for n, name in enumerate(shown):
@@ -134,12 +149,13 @@ class Markers:
         i = int(self.source.data["row"][new[0]])
         rows = self._rows
         title = ", ".join(part for part in (self.title, cell(rows.names[i])) if part)
-        cells = {"RA, Dec": _place(rows.ra[i], rows.dec[i])}
+        cells = {"RA, Dec": place_text(rows.ra[i], rows.dec[i])}
         cells |= {name: cell(values[i]) for name, values in rows.columns.items()}
         self._on_pick(title, cells)
 
 
-def _place(ra: float, dec: float) -> str:
+def place_text(ra: float, dec: float) -> str:
+    """Return an ICRS position in hours, minutes and seconds as people write it."""
     return f"{hms(float(ra), 2)} {dms(float(dec), 1)}"
 
 
@@ -154,24 +170,3 @@ def details_html(title: str, cells: Mapping[str, str], number: int) -> str:
     table = f"<h4>{escape(title)}</h4><table>{''.join(lines)}</table>"
     inner = f'{close}<div class="details">{table}</div>'
     return f'<div class="card" data-number="{number}">{inner}</div>'
-
-
-def magnitude_column(columns: Sequence[str]) -> str | None:
-    """Return the first column whose name looks like a magnitude, None when there is none."""
-    for name in columns:
-        low = name.lower()
-        if _MAGNITUDE.fullmatch(low) or re.search(r"(?:^|_)mag(?:_|$|\d)", low):
-            return name
-    return None
-
-
-def sizes_by_magnitude(values: AnyArray, low: float = 2.5, high: float = 14.0) -> AnyArray:
-    """Return marker sizes in pixels, larger for smaller (brighter) values; shape (n,)."""
-    mag = np.asarray(values, np.float64)
-    good = np.isfinite(mag)
-    if not good.any():
-        return np.full(mag.shape, 6.0)
-    first, last = np.min(mag[good]), np.max(mag[good])
-    span = max(last - first, 1e-9) if last > first else 1.0
-    bright = (last - np.where(good, mag, last)) / span
-    return np.asarray(low + (high - low) * bright**2)

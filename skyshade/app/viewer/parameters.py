@@ -10,9 +10,9 @@ from skyshade.types import STRETCHES
 # what has a widget of the same name, and what is a field of `Style`
 TIED = (
     "layer", "plane", "reduction", "cmap", "stretch", "reverse", "opacity", "graticule", "boxes",
-    "points", "sources",
+    "points", "sources", "detail",
 )  # fmt: skip
-STYLE = ("cmap", "vmin", "vmax", "stretch", "reverse", "q")
+STYLE = ("cmap", "vmin", "vmax", "stretch", "reverse", "q", "colors")
 
 
 class Parameters(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed for us
@@ -23,12 +23,20 @@ class Parameters(pn.viewable.Viewer):  # type: ignore[misc] # panel is not typed
     reduction = param.Selector(
         default=None, objects=[None], doc="What becomes of pixels that share a displayed one."
     )
+    detail = param.Selector(
+        default="auto",
+        objects=["auto", "points", "numbers"],
+        doc="Rows of a catalogue drawn one by one: where they are few, always, or never.",
+    )
     cmap = param.Selector(default="viridis", objects=["viridis"], doc="Colour map.")
     vmin = param.Number(default=None, allow_None=True, doc="First colour; None: automatic.")
     vmax = param.Number(default=None, allow_None=True, doc="Last colour; None: automatic.")
     stretch = param.Selector(default="linear", objects=list(STRETCHES), doc="Norm.")
     reverse = param.Boolean(default=False, doc="Turn the colour map round.")
     q = param.Number(default=None, allow_None=True, doc="Softening of colour composites.")
+    colors = param.String(
+        default=None, allow_None=True, doc="Colours of classes, star:#ff0,galaxy:#0af."
+    )
     opacity = param.Number(default=1.0, bounds=(0.0, 1.0))
     center = param.NumericTuple(default=(0.0, 0.0), length=2, doc="ICRS ra, dec in degrees.")
     width = param.Number(

@@ -20,19 +20,25 @@ from skyshade.app.viewer.labels import (
     is_exact,
     layer_groups,
     notes_html,
+    shown_version,
     source_options,
     title_html,
     trouble_of,
 )
 from skyshade.app.viewer.layout import whole_page
 from skyshade.app.viewer.lists import Lists
-from skyshade.app.viewer.overlays import Boxes, Points, Sources, view_coverage
+from skyshade.app.viewer.overlays import Boxes
 from skyshade.app.viewer.parameters import STYLE, TIED, Parameters
 from skyshade.app.viewer.picture import picture
+from skyshade.app.viewer.points import Points, view_coverage
+from skyshade.app.viewer.search import join
 from skyshade.app.viewer.session import Session, changes_page, listen
-from skyshade.app.viewer.text import parse_position, pretty_units
+from skyshade.app.viewer.sources import Sources
+from skyshade.app.viewer.table import SourceTable
+from skyshade.app.viewer.text import pretty_units
 from skyshade.app.viewer.urls import deepest, tile_url
 from skyshade.errors import InputError
+from skyshade.geometry.grids import MAX_ZOOM
 from skyshade.shaders.colormaps import colormap_names
 from skyshade.types import COLOUR_STRETCHES, STRETCHES, Layer, Statistics, Style
 
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
 
 NEAR = 5000  # native pixels across the map, below which no tile needs an overview
 GO_TO_WIDTH = 2.0  # degrees shown around a position that was asked for
+REACH = 0.008  # of the view's width: a click this far from a row means it
 
 
 class Viewer(Parameters):
@@ -85,12 +92,13 @@ class Viewer(Parameters):
         self._build()
         self.param.layer.objects = self._lists.layers()
         self._subscription = listen(atlas, self, "_news")
-        self.sources = [s.id for s in atlas.source_lists()]
+        self.sources = [s.id for s in atlas.source_lists() if s.prominent]
         self._connect()
         first = layer if layer is not None else next(iter(self.param.layer.objects), None)
         if first is not None:
             self.layer = first
         self.param.update(**params)
+        self._sources.prime(self.center, self.width)
 
     def _build(self) -> None:
         lists, boxes = self._atlas.source_lists(), self._atlas.boxes()
@@ -101,11 +109,13 @@ class Viewer(Parameters):
         self._colours = Colours(plot, self._controls)
         self._boxes = Boxes(plot, boxes)
         self._points = Points(plot, self.session, self._details, self._counted)
-        self._sources = Sources(plot, lists, self._details)
+        self._sources = Sources(self._map, self.session, lists, self._details, self.go_to)
         self._title = html_pane(margin=(8, 12, 0, 14), height=24)
         self._card = Card(self.session)
         self._lists = Lists(self._atlas, self._controls, self._sources, self._boxes)
-        parts = (self._controls.panel, self._title, self._map, self._card.pane)
+        first = self._lists.first_sources
+        self._table = SourceTable(self._map, self.session, self._sources, first)
+        parts = (self._controls.panel, self._title, self._map, self._card.pane, self._table.pane)
         self._panel = whole_page(*parts, height=self._height)
         self.session.root = self._panel
 
@@ -134,7 +144,8 @@ class Viewer(Parameters):
         pixels : int
             Width of the image.
         """
-        return picture(self._current, self._style(), self.center, self.width, pixels)
+        drawn = self._numbers.drawn(self._current, self.detail)
+        return picture(drawn, self._style(), self.center, self.width, pixels)
 
     @property
     def _layer(self) -> Layer:
@@ -169,11 +180,11 @@ class Viewer(Parameters):
         ours.vmax.param.watch(self._typed, "value")
         ours.auto.on_click(lambda _: self.param.update(vmin=None, vmax=None))
         ours.reset.on_click(lambda _: self.reset())
-        ours.go_to.param.watch(lambda event: event.new and self._find(event.new), "value")
+        join(self._sources, self._table, ours)
         watch = self.param.watch
         watch(self._layer_changed, "layer")
         watch(self._choice_changed, ["plane", "reduction"])
-        watch(self._restyle, [*STYLE, "opacity"])
+        watch(self._restyle, [*STYLE, "opacity", "detail"])
         watch(self._move, ["center", "width"])
         watch(self._toggle, ["sexagesimal", "graticule", "boxes", "points", "sources"])
         self._map.figure.on_event(Tap, self._tapped)
@@ -187,7 +198,7 @@ class Viewer(Parameters):
         layer = self._current
         kind = layer.info.kind
         self._map.limit_zoom(layer.info.resolution)
-        self._controls.points.visible = kind == "catalog"
+        self._controls.points.visible = self._controls.detail.visible = kind == "catalog"
         self._controls.show_colours(kind, self.param.stretch.objects, layer.info.style.q)
         self._colours.prepare(coloured=kind in COLOURED)
         self._follow()
@@ -235,7 +246,7 @@ class Viewer(Parameters):
     def _learned(self, layer: Layer, statistics: Statistics) -> None:
         if self.layer is not None and layer is self._current:
             self._statistics = statistics
-            self._colours.show(layer.info, self._style(), statistics)
+            self._colours.show(layer, self._style(), statistics)
 
     @changes_page
     def _restyle(self, *_: object) -> None:
@@ -244,22 +255,20 @@ class Viewer(Parameters):
         self._show_tiles()
         self._export()
         if self._statistics is not None:
-            self._colours.show(self._current.info, self._style(), self._statistics)
+            self._colours.show(self._current, self._style(), self._statistics)
 
     def _show_tiles(self) -> None:
-        layer = self._current
-        # previews are asked for again when the version in their address changes
-        version = layer.version if is_exact(layer) else f"preview-{layer.version}"
+        layer, marks = self._current, self._numbers.marks(self.layer, self.detail)
         url = tile_url(
-            self._base,
-            layer.info.id,
-            self._style(),
-            choice=self._query,
-            double=layer.info.kind != "catalog",
-            version=version,
+            *(self._base, layer.info.id, self._style()),
+            choice=self._query | marks,
+            double=layer.info.kind != "catalog" or bool(marks),
+            version=shown_version(layer),
             token=self._token,
         )
-        self._map.show_tiles(url, deepest(layer.info.max_zoom), self.opacity)
+        self._points.ghost(on=bool(marks))
+        last = MAX_ZOOM if marks else layer.info.max_zoom  # marks are as sharp on every level
+        self._map.show_tiles(url, deepest(last), self.opacity)
 
     @changes_page
     def _toggle(self, *events: param.parameterized.Event) -> None:
@@ -302,16 +311,6 @@ class Viewer(Parameters):
         """Centre the map on ICRS degrees; a wide view is narrowed to a few degrees."""
         near = min(self.width, GO_TO_WIDTH) if width is None else width
         self.param.update(center=(ra % 360.0, dec), width=near)
-
-    @changes_page
-    def _find(self, text: str) -> None:
-        try:
-            ra, dec = parse_position(text, self._sources.names)
-        except InputError as error:
-            self._controls.show_error(str(error))
-        else:
-            self._controls.show_error("")
-            self.go_to(ra, dec)
 
     @changes_page
     def _move(self, *_: object) -> None:
@@ -373,8 +372,9 @@ class Viewer(Parameters):
         self._card.show(title, cells)
 
     def _tapped(self, event: Tap) -> None:
-        if self.layer is not None and self._layer.info.kind != "catalog" and abs(event.y) <= 90.0:
-            self._card.tell(self._current, -event.x % 360.0, float(event.y))
+        if self.layer is not None and abs(event.y) <= 90.0:
+            reach = self.width * REACH
+            self._card.tell(self._current, -event.x % 360.0, float(event.y), reach)
 
     # what the atlas tells
 

@@ -73,7 +73,7 @@ class SmallColours(SmallLayer):
 class SmallCatalogue(SmallLayer):
     """A catalogue with four rows about RA 0."""
 
-    def rows(self, *, coverage: Coverage, **_: Any) -> Any:
+    def query(self, *, coverage: Coverage, **_: Any) -> Any:
         self.asked.append(coverage)
         ra, dec = np.array([359.0, 1.0, 2.0, 180.0]), np.array([0.0, 1.0, -1.0, 89.0])
         inside = (ra - coverage.ra_west) % 360.0 <= coverage.ra_east - coverage.ra_west
@@ -82,6 +82,11 @@ class SmallCatalogue(SmallLayer):
         table = {"ra": ra[which], "dec": dec[which], HOSTILE: np.array([1, 2, 3, 4])[which]}
         table["vmag"] = np.array([1.0, 5.0, np.nan, 3.0])[which]
         return SimpleNamespace(columns=table, rows=which, total=which.size, truncated=False)
+
+    def nearest(self, ra: float, dec: float, radius: float) -> dict[str, Any] | None:
+        away = float(np.hypot(ra - 1.0, dec - 1.0))
+        row = {"ra": 1.0, "dec": 1.0, HOSTILE: 2, "vmag": 5.25}
+        return {**row, "separation": away, "row": 1} if away <= radius else None
 
 
 def info(name: str, **more: Any) -> LayerInfo:
@@ -126,6 +131,13 @@ def viewer(atlas: Atlas) -> Viewer:
     made = Viewer(atlas)
     until(lambda: made._statistics is not None)
     return made
+
+
+def pick(viewer: Viewer, row: int, how: str = "marker", name: str = "list") -> None:
+    """Tell Python, as the page does, that a source was clicked."""
+    picked = viewer._sources.picked
+    serial = picked.data["serial"][0] + 1
+    picked.data = {"list": [name], "row": [row], "how": [how], "serial": [serial]}
 
 
 def wanted(viewer: Viewer) -> str:

@@ -23,7 +23,7 @@ from skyshade.layers.cutout import PIXELS
 from skyshade.overlays import Box, SourceList
 from skyshade.types import Coverage, Style
 
-from .conftest import HOSTILE, SmallLayer, info, until, wanted
+from .conftest import HOSTILE, SmallLayer, info, pick, until, wanted
 
 
 def asked(viewer: Viewer) -> dict[str, list[str]]:
@@ -136,9 +136,24 @@ def test_a_click_tells_the_value_with_its_units(viewer: Viewer) -> None:
     assert viewer._card.pane.object.count("30 MJy/sr") == 3
 
 
+def test_a_click_near_a_row_tells_all_its_columns(viewer: Viewer) -> None:
+    viewer.layer = "stars"
+    viewer.go_to(0.0, 0.0, width=10.0)
+    viewer._tapped(Tap(None, x=-1.05, y=1.0))
+    until(lambda: "row 2" in str(viewer._card.pane.object))
+    shown = viewer._card.pane.object
+    assert "<td>from the click</td><td>3&#x27;</td>" in shown
+    assert "<td>vmag</td><td>5.25</td>" in shown
+    assert HOSTILE not in shown
+    viewer._tapped(Tap(None, x=-2.5, y=1.0))  # nothing near: the place
+    until(lambda: "00h10m00" in str(viewer._card.pane.object))
+    assert "surface density" in viewer._card.pane.object
+
+
 def test_a_click_that_picks_a_marker_tells_of_that(viewer: Viewer) -> None:
-    viewer._sources._markers["list"].source.selected.indices = [0]
+    pick(viewer, 0)
     viewer._tapped(Tap(None, x=-10.0, y=5.0))
+    until(lambda: "ACT-CL J0005" in str(viewer._card.pane.object))
     time.sleep(0.1)
     assert "ACT-CL J0005" in viewer._card.pane.object
 
@@ -157,7 +172,8 @@ def test_layers_that_come_later_are_offered(viewer: Viewer, atlas: Atlas) -> Non
     assert "2 files" in ours.rejected.object
     assert "<img" not in ours.rejected.object
     assert viewer.sources == ["list", "late"]
-    assert viewer._sources.names["late one"] == (30.0, 30.0)
+    assert viewer._sources.look_up("Late ONE") == (30.0, 30.0)
+    assert viewer._sources.state.data["visible"] == [True, True]
     assert "late list (1)" in ours.sources.options
     assert "second" in viewer._boxes._renderer.data_source.data["name"]
     viewer.layer = "new"

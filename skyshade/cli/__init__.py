@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from skyshade import __version__
+from skyshade.cli.cache import cache_command
+from skyshade.cli.index import index_command
 from skyshade.errors import SkyshadeError, one_line
 
 if TYPE_CHECKING:
     import logging
 
+    from skyshade.app.server import Server
     from skyshade.app.settings import Settings
     from skyshade.atlas.atlas import Atlas, Entry
     from skyshade.atlas.build import Opening
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 DEMO = ("tycho2_counts.fits.fz", "tycho2_planes.fits", "tycho2_bright.parquet")
 MADE = "auto"  # value of --token when skyshade is to make one
-PATIENCE = 0.3  # seconds that the list of layers waits for more, once there is one
+PATIENCE = 0.5  # seconds that the list of layers waits for more, once there is one
 MANY_FILES = 65536
 
 
@@ -126,8 +129,15 @@ def reading(command: F) -> F:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="skyshade", message="%(prog)s %(version)s")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Show any sky map and any source catalogue at any zoom, in the browser."""
+    if ctx.invoked_subcommand == index_command.name:
+        _quieten()
+
+
+main.add_command(index_command)
+main.add_command(cache_command)
 
 
 @main.command("open", cls=ServeCommand)
@@ -176,13 +186,13 @@ def warm() -> None:
 
     from skyshade.kernels.dispatch import compile_all
 
-    compileall.compile_dir(Path(__file__).parent, quiet=2)  # where Python may not do so itself
+    compileall.compile_dir(Path(__file__).parents[1], quiet=2)  # where Python may not do so itself
     click.echo(f"Kernels are compiled ({compile_all():.1f} s).")
 
 
 def demo_files() -> list[str]:
     """Return the paths of the data in the package."""
-    return [str(Path(__file__).parent / "data" / name) for name in DEMO]
+    return [str(Path(__file__).parents[1] / "data" / name) for name in DEMO]
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -213,18 +223,17 @@ def _serve(
     _allow_many_files()
     server = Server(Atlas(), settings)
     server.bind()  # a port in use is told before files are read
-    opening = _opening(files, settings, options, boxes, server.atlas)
+    opening = _opening(files, settings, options, boxes, server)
     opening.start()
-    if not opening.wait_first(PATIENCE):
+    if not opening.wait_first():
         raise click.ClickException(_nothing(files))
-    shown = _print_layers(server.atlas)
 
     def ready(url: str) -> None:
-        click.echo(f"Skyshade is ready at {url}")
-        if not options["no_browser"] and _has_display():
-            _show(url)
-        if not opening.done:
-            _in_thread(_tell_the_rest, opening, shown)
+        show = not options["no_browser"] and _has_display()
+        if opening.done:
+            _tell(opening, url, show)
+        else:
+            _in_thread(_tell, opening, url, show)
 
     try:
         server.serve(ready)
@@ -237,18 +246,26 @@ def _opening(
     settings: Settings,
     options: dict[str, Any],
     boxes: str | None = None,
-    atlas: Atlas | None = None,
+    server: Server | None = None,
 ) -> Opening:
     from skyshade.atlas.build import Opening
     from skyshade.atlas.items import How
 
     said = {name: options.get(name) for name in ("ra", "dec", "all_sky")}
     how = How(**said, max_decoded=settings.max_decoded_bytes)
-    return Opening(files, how, boxes=boxes, on_reject=_warn, atlas=atlas)
+    atlas, hold = (server.atlas, server.settled.wait) if server else (None, None)
+    return Opening(files, how, boxes=boxes, on_reject=_warn, atlas=atlas, hold=hold)
 
 
-def _tell_the_rest(opening: Opening, shown: int) -> None:
-    """Say when the files that were not open at the start are."""
+def _tell(opening: Opening, url: str, show: bool) -> None:
+    """List the layers, say where they are, and when the files are open that were not by then."""
+    opening.wait_first(PATIENCE)
+    shown = _print_layers(opening.atlas)
+    click.echo(f"Skyshade is ready at {url}")
+    if show:
+        _show(url)
+    if opening.done:
+        return
     opening.wait()
     layers = sum(entry.layer is not None for entry in opening.atlas.entries())
     if layers > shown:

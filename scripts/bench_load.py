@@ -2,9 +2,10 @@
 
     bench_load.py PORT CONNECTIONS SECONDS < request.json
 
-The request is ``{"paths": [...], "headers": {...}, "once": false}``: every connection asks for the
-paths in turn, each beginning at another one, until the time is over (`once`: a single request
-each, all sent at the same moment). Prints JSON: requests, seconds, statuses, milliseconds.
+The request is ``{"paths": [...], "headers": {...}, "once": false, "stride": 7}``: every connection
+asks for the paths in turn, each beginning `stride` paths after the one before it, until the time is
+over (`once`: a single request each, all sent at the same moment). Prints JSON: requests, seconds,
+statuses, milliseconds.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Client:
     def __init__(self, port: int, request: dict[str, Any]) -> None:
         self.port, self.paths, self.once = port, request["paths"], request.get("once", False)
         extra = "".join(f"{name}: {text}\r\n" for name, text in request.get("headers", {}).items())
+        self.stride = request.get("stride", 7)
         self.tail = f" HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{extra}\r\n"
         self.times: list[float] = []
         self.statuses: Counter[str] = Counter()
@@ -55,7 +57,7 @@ class Client:
         self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Send one request after the other on one connection."""
-        turn = number * 7
+        turn = number * self.stride
         while True:
             begin = time.perf_counter()
             writer.write(f"GET {self.paths[turn % len(self.paths)]}{self.tail}".encode())

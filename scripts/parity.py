@@ -16,7 +16,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PYTHONS = ("3.11", "3.12", "3.13")
-CONDA_NAMES = {"isal": "python-isal", "playwright": "playwright-python"}
+CONDA_NAMES = {
+    "duckdb": "python-duckdb",
+    "isal": "python-isal",
+    "playwright": "playwright-python",
+}
 CONDA_ONLY = {"python", "pip"}
 LOCKS = ("requirements.lock", "requirements-test.lock")
 

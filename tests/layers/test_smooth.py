@@ -193,7 +193,7 @@ def test_values_agree_with_tiles() -> None:
 )
 def test_other_grids_show_the_same_sky(grid: object) -> None:
     layer = noise().smooth(5.0)
-    window = Window.of(grid, Tile(2, 1, 1))
+    window = Window.of(grid, Tile(2, 13, 5) if grid is GRIDS["hips"] else Tile(2, 1, 1))
     found, (ra, dec) = layer.compute(window).values, sky_of(window)
     assert np.isfinite(found).mean() > 0.5
     for at in [(10, 10), (128, 128), (200, 30), (250, 250)]:

@@ -1,22 +1,26 @@
-"""Catalogues that are not sorted in memory: indexes on disk, and tables that get one."""
+"""Catalogues that are not sorted in memory: indexes on disk, and tables that get one.
+
+What they need is imported when one comes: the first tile of anything else does not wait for it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import logging
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from skyshade.atlas.indexing import index_catalog
 from skyshade.errors import InputError
 from skyshade.index.format import MANIFEST
-from skyshade.index.inplace import InPlaceIndex
-from skyshade.index.reader import DiskIndex
 from skyshade.storage import Folder
 from skyshade.storage.cache_folder import CacheFolder
 from skyshade.types import ChunkedTable, PointTable, RowIndex
+
+if TYPE_CHECKING:
+    from skyshade.index.reader import DiskIndex
 
 log = logging.getLogger("skyshade")
 
@@ -39,12 +43,17 @@ def opened_index(item: Any) -> DiskIndex | None:
         return None
     text = os.fspath(item)
     if "://" not in text:
-        return DiskIndex(text) if (Path(text) / MANIFEST).is_file() else None
+        return _disk_index(text) if (Path(text) / MANIFEST).is_file() else None
     last = text.rstrip("/").rpartition("/")[2]
     if "." in last or "*" in text or text.startswith("http"):
         return None  # a file
     folder = Folder(text)
-    return DiskIndex(folder) if folder.exists(MANIFEST) else None
+    return _disk_index(folder) if folder.exists(MANIFEST) else None
+
+
+def _disk_index(place: Folder | str | Path) -> DiskIndex:
+    made = importlib.import_module("skyshade.index.reader").DiskIndex(place)
+    return cast("DiskIndex", made)
 
 
 def catalog_of(table: PointTable, cache: CacheFolder | None = None) -> PointTable | RowIndex:
@@ -62,8 +71,10 @@ def catalog_of(table: PointTable, cache: CacheFolder | None = None) -> PointTabl
     place = kept.root / KIND / name
     if (place / MANIFEST).is_file():
         kept.find(KIND, name)
-        return DiskIndex(place)
-    return InPlaceIndex(large, partial(_build, large, kept, place))
+        return _disk_index(place)
+    inplace = importlib.import_module("skyshade.index.inplace")
+    made = inplace.InPlaceIndex(large, partial(_build, large, kept, place))
+    return cast("RowIndex", made)
 
 
 def memory_rows() -> int:
@@ -84,7 +95,8 @@ def _name(table: ChunkedTable) -> str:
 def _build(table: ChunkedTable, cache: CacheFolder, place: Path) -> RowIndex:
     size = len(table) * _ROW_BYTES
     cache.shrink(max(cache.max_bytes - size, 0))
-    index_catalog(table, place, name=table.name)
+    indexing = importlib.import_module("skyshade.atlas.indexing")
+    indexing.index_catalog(table, place, name=table.name)
     log.info("the index of %s is built", table.name)
     cache.find(KIND, place.name)  # it is in use: other entries go first
-    return DiskIndex(place)
+    return _disk_index(place)

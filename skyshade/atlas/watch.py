@@ -15,9 +15,9 @@ from typing import Any
 from skyshade.atlas.atlas import Atlas, Entry
 from skyshade.atlas.items import Made
 from skyshade.errors import DataError, one_line
-from skyshade.index.format import MANIFEST
-from skyshade.index.reader import DiskIndex, version_of
+from skyshade.index.format import MANIFEST, version_of
 from skyshade.loaders.source import local_path
+from skyshade.storage import Folder
 
 log = logging.getLogger("skyshade")
 
@@ -183,13 +183,15 @@ class RemoteManifest:
 
     Parameters
     ----------
-    index : DiskIndex
+    folder : Folder
+    version : str
+        Of the index that was opened.
     """
 
-    def __init__(self, index: DiskIndex) -> None:
-        self.name = index.folder.name
-        self._folder = index.folder
-        self._known: Stamp = index.version()
+    def __init__(self, folder: Folder, version: str) -> None:
+        self.name = folder.name
+        self._folder = folder
+        self._known: Stamp = version
         self._asked = time.monotonic()
 
     def stamp(self) -> Stamp:
@@ -206,9 +208,10 @@ class RemoteManifest:
 
 def remote_stamps(layers: Iterable[object]) -> Stamps:
     """Return the remote indexes among layers, as they are."""
-    indexes = (getattr(layer, "index", None) for layer in layers)
-    far = [i for i in indexes if isinstance(i, DiskIndex) and i.folder.path is None]
-    return {place: place.stamp() for place in map(RemoteManifest, far)}
+    indexes: list[Any] = [getattr(layer, "index", None) for layer in layers]
+    on_disk = [index for index in indexes if hasattr(index, "folder")]
+    far = [RemoteManifest(i.folder, i.version()) for i in on_disk if i.folder.path is None]
+    return {place: place.stamp() for place in far}
 
 
 def stamps_of(item: Any) -> Stamps:

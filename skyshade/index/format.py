@@ -14,6 +14,7 @@ sum of all segments.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -146,6 +147,11 @@ class Manifest:
         fields = asdict(self) | {"segments": [_segment_record(s) for s in self.segments]}
         head = {"format": FORMAT, "version": VERSION, "key_zoom": 22}
         return json.dumps(head | fields, indent=1).encode()
+
+
+def version_of(manifest: bytes) -> str:
+    """Return the version of an index from the bytes of its manifest."""
+    return hashlib.sha256(manifest).hexdigest()[:16]
 
 
 def read_manifest(data: bytes, name: str) -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, reduce
 from pathlib import Path
@@ -16,7 +15,7 @@ from skyshade.index.arrow import numpy_type, to_numpy
 from skyshade.index.columns import ColumnCache
 from skyshade.index.demand import Demand
 from skyshade.index.facts import Tally
-from skyshade.index.format import MANIFEST, RESERVED, read_manifest
+from skyshade.index.format import MANIFEST, RESERVED, read_manifest, version_of
 from skyshade.index.memory import MAX_CATEGORIES, category_order, category_text, too_many
 from skyshade.index.pyramid import FEW
 from skyshade.index.reads import Reads
@@ -211,11 +210,6 @@ class DiskIndex:
                 if max(len(few) - 2, len(values)) > MAX_CATEGORIES:
                     raise too_many(column, f"more than {MAX_CATEGORIES}")
         return tuple(category_text(v) for v in sorted(values, key=category_order))
-
-
-def version_of(manifest: bytes) -> str:
-    """Return the version of an index from the bytes of its manifest."""
-    return hashlib.sha256(manifest).hexdigest()[:16]
 
 
 def _size_of(value: object) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +187,12 @@ def test_a_failed_build_leaves_the_sample(path: Path, caplog: pytest.LogCaptureF
     assert any("the disk is full" in note for note in layer.info.notes)
 
 
-def test_an_index_is_opened_and_appended_rows_are_seen(path: Path, tmp_path: Path) -> None:
-    made = tmp_path / "index"
+@pytest.mark.parametrize("far", [False, True])
+def test_an_index_is_opened_and_appended_rows_are_seen(
+    path: Path, tmp_path: Path, far: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skyshade.atlas.watch.PATIENCE", 0.0)
+    made: Any = f"memory://{uuid.uuid4().hex}/index" if far else tmp_path / "index"
     skyshade.index_catalog(path, made)
     opening = Opening([made], How())
     atlas = opening.run()

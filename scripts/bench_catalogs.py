@@ -24,6 +24,7 @@ from typing import Any
 
 import bench_catalogs_served as served
 import bench_sky as sky
+import bench_sources
 import numpy as np
 from bench_rows import Row, compile_kernels, seconds
 from bench_tools import warm_page_cache
@@ -283,12 +284,19 @@ def count_state() -> Any:
     return COUNT
 
 
+def source_list(given: Given) -> list[Row]:
+    """Measure the first paint of a source list; its size is its own."""
+    del given
+    return bench_sources.rows()
+
+
 GROUPS: dict[str, Callable[[Given], list[Row]]] = {
     "build": build,
     "tiles": cold_tiles,
     "peers": peers,
     "filters": filters,
     "tycho": served.tycho,
+    "sources": source_list,
     "pan": served.pan,
 }
 

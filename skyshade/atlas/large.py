@@ -94,7 +94,13 @@ def _name(table: ChunkedTable) -> str:
 
 def _build(table: ChunkedTable, cache: CacheFolder, place: Path) -> RowIndex:
     size = len(table) * _ROW_BYTES
-    cache.shrink(max(cache.max_bytes - size, 0))
+    if size > cache.max_bytes:
+        msg = (
+            f"its index takes about {size:,} bytes, the cache folder may have {cache.max_bytes:,}: "
+            "raise SKYSHADE_CACHE_BYTES, or make one with skyshade index"
+        )
+        raise InputError(msg)
+    cache.shrink(cache.max_bytes - size)
     indexing = importlib.import_module("skyshade.atlas.indexing")
     indexing.index_catalog(table, place, name=table.name)
     log.info("the index of %s is built", table.name)

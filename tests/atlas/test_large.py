@@ -172,6 +172,17 @@ def test_waiting_for_exact_numbers(path: Path) -> None:
     np.testing.assert_array_equal(found.to_numpy(), expected)
 
 
+def test_an_index_too_large_for_the_cache_is_not_built(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKYSHADE_CACHE_BYTES", "1000000")
+    index: Any = large.catalog_of(load(path).tables[0])
+    with pytest.raises(skyshade.errors.InputError, match="takes about 4,000,000 bytes, the cache"):
+        index.wait(30)
+    assert any("raise SKYSHADE_CACHE_BYTES" in note for note in index.notes)
+    assert not list((tmp_path / "cache").rglob("*.parquet"))
+
+
 def test_a_failed_build_leaves_the_sample(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table: Any = load(path).tables[0]
 

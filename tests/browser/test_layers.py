@@ -66,7 +66,10 @@ def test_a_cluster_is_found_and_described(visit: Visit, survey: Served, shared_d
     search = page.get_by_label("Go to")
     search.fill(name)
     search.press("Enter")
-    page.wait_for_timeout(500)
+    card = page.get_by_text(f"E-D56Clusters, {name}")
+    card.wait_for(timeout=5000)
+    page.get_by_label("Close").click()
+    card.wait_for(state="hidden", timeout=5000)
     plot = settle(page)
     x, y = on_screen(plot, ra, dec)
     assert abs(x - plot["width"] / 2) < 2
@@ -74,11 +77,11 @@ def test_a_cluster_is_found_and_described(visit: Visit, survey: Served, shared_d
     at = plot["left"] + x, plot["top"] + y
     page.mouse.move(at[0] - 40, at[1] - 40)
     page.mouse.move(*at, steps=5)
-    page.get_by_text(name).first.wait_for(timeout=5000)
+    page.get_by_text(name).locator("visible=true").first.wait_for(timeout=5000)
     page.mouse.click(*at)
-    page.get_by_text(f"E-D56Clusters, {name}").wait_for(timeout=5000)
+    card.wait_for(timeout=5000)
     page.get_by_label("Close").click()
-    page.get_by_text(f"E-D56Clusters, {name}").wait_for(state="hidden", timeout=5000)
+    card.wait_for(state="hidden", timeout=5000)
     assert visit.console == []
 
 
